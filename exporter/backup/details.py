@@ -1,0 +1,42 @@
+"""Which details are worth a request, and in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.backup.items import age_order, newest_finished, without_superseded
+from exporter.backup.model import BackupJob, Settings
+from exporter.backup.rollup import individual_jobs
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from exporter.backup.history import History
+
+
+def wanted_details(history: History, now: datetime, settings: Settings) -> list[BackupJob]:
+    """The jobs whose detail some series needs and the history lacks, most urgent first.
+
+    Newly failed jobs, then the newest finished of each item, then those that run, then finished
+    ones that have series of their own; newest first within each. Details are the scarce
+    resource (FACTS 1.5), so a finished job that no series shows is never asked for.
+    """
+    newest = without_superseded(newest_finished(history.jobs.values())).values()
+    current = {job.job_id for job in newest}
+    shown = individual_jobs(history, now, settings)[: settings.max_job_series]
+    wanted = {job.job_id: job for job in (*newest, *shown) if _lacks_detail(job, history)}
+
+    def urgency(job: BackupJob) -> int:
+        if job.status == "Failed":
+            return 0
+        if job.job_id in current:
+            return 1
+        return 2 if job.running else 3
+
+    newest_first = sorted(wanted.values(), key=age_order, reverse=True)
+    return sorted(newest_first, key=urgency)
+
+
+def _lacks_detail(job: BackupJob, history: History) -> bool:
+    """A finished job's detail never changes; a running one's is read at every refresh."""
+    return job.running or (job.detail is None and job.job_id not in history.without_detail)

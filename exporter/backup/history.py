@@ -1,0 +1,227 @@
+"""What is known of one vault's jobs, merged by GUID from successive reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from exporter.backup.items import newest_finished, subject_of
+from exporter.backup.model import BackupJob, Settings, Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FULL_READ_EVERY: Final = timedelta(hours=6)
+"""A full list repairs what incremental reads may have missed."""
+
+OVERLAP: Final = timedelta(minutes=15)
+"""How far an incremental read reaches back behind the last one: Azure lists a job late."""
+
+START_SHIFT: Final = timedelta(seconds=5)
+"""A running job's startTime moves by up to 2.1 s (FACTS 1.3)."""
+
+_SERVICE_BEGAN: Final = datetime(2010, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSuccess:
+    """When a task last completed, and how its name was spelt then."""
+
+    task: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """All that is known of one vault's jobs. A new reading makes a new history.
+
+    Attributes:
+        jobs: By ``job_id``.
+        successes: End of the newest successful job of each subject; outlives the job.
+        task_successes: By subject and lower-case task, the newest job in which it completed.
+        without_detail: Ids of jobs whose detail Azure does not have, or not readably; not asked for
+            again until the next full list.
+        read_at: When the newest list was asked for.
+        full_read_at: When the newest list over the whole look-back was asked for.
+    """
+
+    jobs: Mapping[str, BackupJob] = field(default_factory=dict)
+    successes: Mapping[Subject, datetime] = field(default_factory=dict)
+    task_successes: Mapping[tuple[Subject, str], TaskSuccess] = field(default_factory=dict)
+    without_detail: frozenset[str] = frozenset()
+    read_at: datetime | None = None
+    full_read_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The interval of start times a list is asked for.
+
+    Attributes:
+        full: Whether it covers the whole look-back.
+    """
+
+    start: datetime
+    end: datetime
+    full: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetailReading:
+    """What the details of one refresh brought.
+
+    Attributes:
+        jobs: Jobs with their detail.
+        gone: Ids Azure answered 404 for: a running job is no more.
+        unreadable: Ids whose detail is no job.
+    """
+
+    jobs: list[BackupJob] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
+
+
+def next_window(history: History, now: datetime, settings: Settings) -> Window:
+    """What to list next: the whole look-back at first and every six hours, else what may be new."""
+    oldest_running = min(
+        (
+            job.start_time - START_SHIFT
+            for job in history.jobs.values()
+            if job.running and job.start_time
+        ),
+        default=now,
+    )
+    lookback = _before(now, settings.lookback)
+    read_at, full_read_at = history.read_at, history.full_read_at
+    if (
+        read_at is None
+        or full_read_at is None
+        or not full_read_at <= now < full_read_at + FULL_READ_EVERY
+    ):
+        return Window(start=min(lookback, oldest_running), end=now, full=True)
+    return Window(start=min(read_at - OVERLAP, oldest_running), end=now, full=False)
+
+
+def merge_list(
+    history: History, listed: Iterable[BackupJob], window: Window, settings: Settings
+) -> History:
+    """Take in a whole list.
+
+    The window is applied here again, since Azure has been seen to ignore ``$filter``.
+    """
+    earliest = min(window.start, _before(window.end, settings.lookback))
+    taken = {
+        job.job_id: job
+        for job in listed
+        if job.running
+        or job.start_time is None
+        or job.start_time >= earliest
+        or job.job_id in history.jobs
+    }
+    known = history.jobs
+    if window.full:
+        # A full list names every job that runs; and one without any instant never ages.
+        known = {
+            job_id: job
+            for job_id, job in known.items()
+            if job_id in taken or not (job.running or job.ended_at is None)
+        }
+    merged = _merge(replace(history, jobs=known), taken.values(), settings)
+    return replace(
+        merged,
+        read_at=window.end,
+        full_read_at=window.end if window.full else history.full_read_at,
+        without_detail=frozenset() if window.full else history.without_detail,
+    )
+
+
+def merge_details(history: History, reading: DetailReading, settings: Settings) -> History:
+    """Take in what the reading of details brought.
+
+    A job that still runs keeps no tasks of an earlier reading: they would look fresh.
+    """
+    read = {job.job_id: job for job in reading.jobs}
+    jobs = {
+        job_id: replace(job, detail=None) if job.running and job_id not in read else job
+        for job_id, job in history.jobs.items()
+        if not (job.running and job_id in reading.gone)
+    }
+    merged = _merge(replace(history, jobs=jobs), read.values(), settings)
+    without = {*history.without_detail, *reading.gone, *reading.unreadable}
+    return replace(merged, without_detail=frozenset(without & merged.jobs.keys()))
+
+
+def prune(history: History, now: datetime, settings: Settings) -> History:
+    """Forget jobs that no family shows any more, and items that had none for ``forget_after``."""
+    keep_from = _before(now, max(settings.lookback, settings.window))
+    # A list over a longer look-back would bring a forgotten item straight back.
+    remember_from = min(keep_from, _before(now, settings.forget_after))
+    newest_ids = {
+        job.job_id
+        for job in newest_finished(history.jobs.values()).values()
+        if job.ended_at is None or job.ended_at >= remember_from
+    }
+    jobs = {
+        job_id: job
+        for job_id, job in history.jobs.items()
+        if job.running or job_id in newest_ids or job.ended_at is None or job.ended_at >= keep_from
+    }
+    subjects = {subject_of(job) for job in jobs.values()}
+    return replace(
+        history,
+        jobs=jobs,
+        successes={k: at for k, at in history.successes.items() if k in subjects},
+        task_successes={k: v for k, v in history.task_successes.items() if k[0] in subjects},
+        without_detail=history.without_detail & jobs.keys(),
+    )
+
+
+def rejudge(history: History, settings: Settings) -> History:
+    """Find the last successes again, after ``success_statuses`` has changed."""
+    return _merge(replace(history, successes={}), history.jobs.values(), settings)
+
+
+def _merge(history: History, new: Iterable[BackupJob], settings: Settings) -> History:
+    jobs = dict(history.jobs)
+    successes = dict(history.successes)
+    task_successes = dict(history.task_successes)
+    for reading in new:
+        job = _reconcile(jobs.get(reading.job_id), reading)
+        jobs[job.job_id] = job
+        if job.running or job.ended_at is None:
+            continue
+        subject, ended = subject_of(job), job.ended_at
+        if job.status in settings.success_statuses:
+            successes[subject] = max(ended, successes.get(subject, ended))
+        for task in job.detail.tasks if job.detail else ():
+            if task.status != "Completed":
+                continue
+            key = (subject, task.name.lower())
+            if key not in task_successes or task_successes[key].at <= ended:
+                task_successes[key] = TaskSuccess(task=task.name, at=ended)
+    return replace(history, jobs=jobs, successes=successes, task_successes=task_successes)
+
+
+def _reconcile(known: BackupJob | None, new: BackupJob) -> BackupJob:
+    """One job from what was known and what was read.
+
+    A finished job stays finished (a lagging front end may still list it as running) and keeps
+    its detail, which never changes. The tasks of a run that has ended since are dropped.
+    """
+    if known is None:
+        return new
+    if not known.running and new.running:
+        return known
+    if new.detail is None and known.running == new.running:
+        return replace(new, detail=known.detail)
+    return new
+
+
+def _before(now: datetime, span: timedelta) -> datetime:
+    """``now - span``, however long the span."""
+    try:
+        return max(now - span, _SERVICE_BEGAN)
+    except OverflowError:
+        return _SERVICE_BEGAN

@@ -1,0 +1,178 @@
+"""From a vault's history to what its series say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exporter.backup.history import History, TaskSuccess
+from exporter.backup.items import (
+    age_order,
+    fuller_subjects,
+    newest_finished,
+    spelling_key,
+    spellings,
+    subject_of,
+    without_superseded,
+)
+from exporter.backup.model import (
+    FINISHED_STATUSES,
+    RUNNING_STATUSES,
+    BackupJob,
+    ItemKey,
+    JobSeries,
+    Settings,
+    Subject,
+    Vault,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COUNTED_STATUSES: Final = (*FINISHED_STATUSES, *sorted(RUNNING_STATUSES))
+"""The statuses ``azure_backup_jobs`` is zero-filled over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemState:
+    """One item and operation.
+
+    Attributes:
+        job: Its newest finished job.
+        last_success: End of the newest successful job; None if none is known.
+        task_successes: The newest completion of each task.
+        consecutive_failures: Finished jobs since the last success, within what was read.
+    """
+
+    key: ItemKey
+    job: BackupJob
+    last_success: datetime | None
+    task_successes: tuple[TaskSuccess, ...]
+    consecutive_failures: int
+
+
+class CountKey(NamedTuple):
+    """The labels of ``azure_backup_jobs`` beside the vault's. Names are label names."""
+
+    backup_management_type: str
+    operation: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollup:
+    """What the series of one vault's jobs say.
+
+    Attributes:
+        items: One for each item and operation with a finished job.
+        jobs: The individual jobs that get series, newest first.
+        counts: Jobs that run or ended within the window.
+        dropped: Individual jobs cut by ``max_job_series``.
+    """
+
+    items: tuple[ItemState, ...]
+    jobs: tuple[tuple[ItemKey, BackupJob], ...]
+    counts: Mapping[CountKey, int]
+    dropped: int
+
+
+def roll_up(vault: Vault, history: History, now: datetime, settings: Settings) -> Rollup:
+    """Build all that ``/metrics`` says of a vault's jobs."""
+    key_of = _keys(vault, history)
+    individual = individual_jobs(history, now, settings)
+    kept = individual[: settings.max_job_series]
+    return Rollup(
+        items=_items(history, settings, key_of),
+        jobs=tuple((key_of(job), job) for job in kept),
+        counts=_counts(history, now, settings),
+        dropped=len(individual) - len(kept),
+    )
+
+
+def individual_jobs(history: History, now: datetime, settings: Settings) -> list[BackupJob]:
+    """The jobs of ``job_series`` that run or ended within the window, newest first, uncut."""
+    if settings.job_series is JobSeries.NONE:
+        return []
+    jobs = [
+        job
+        for job in history.jobs.values()
+        if in_window(job, now, settings) and (job.running or settings.job_series is JobSeries.ALL)
+    ]
+    return sorted(jobs, key=age_order, reverse=True)
+
+
+def in_window(job: BackupJob, now: datetime, settings: Settings) -> bool:
+    """Whether the job runs, or ended within ``metrics.window``."""
+    return job.running or job.ended_at is None or now - job.ended_at <= settings.window
+
+
+def _keys(vault: Vault, history: History) -> Callable[[BackupJob], ItemKey]:
+    spelt = spellings(history.jobs.values())
+
+    def key_of(job: BackupJob) -> ItemKey:
+        return ItemKey(
+            *vault.key,
+            job.backup_management_type,
+            job.container,
+            spelt[spelling_key(job)],
+            job.operation,
+            job.backup_type,
+        )
+
+    return key_of
+
+
+def _items(
+    history: History, settings: Settings, key_of: Callable[[BackupJob], ItemKey]
+) -> tuple[ItemState, ...]:
+    newest = newest_finished(history.jobs.values())
+    failures = _failures_since_success(history, settings, newest)
+    tasks: dict[Subject, list[TaskSuccess]] = {}
+    for (subject, _), success in history.task_successes.items():
+        tasks.setdefault(subject, []).append(success)
+    return tuple(
+        ItemState(
+            key=key_of(job),
+            job=job,
+            last_success=history.successes.get(subject),
+            task_successes=tuple(tasks.get(subject, ())),
+            consecutive_failures=failures[subject],
+        )
+        for subject, job in without_superseded(newest).items()
+    )
+
+
+def _failures_since_success(
+    history: History, settings: Settings, newest: Mapping[Subject, BackupJob]
+) -> Counter[Subject]:
+    """Count what failed since the last success, which a fuller name of the item may have had."""
+    fuller = fuller_subjects(newest)
+    last_success = {
+        subject: max(
+            (at for s in (subject, *fuller(subject)) if (at := history.successes.get(s))),
+            default=None,
+        )
+        for subject in newest
+    }
+    failures: Counter[Subject] = Counter()
+    for job in history.jobs.values():
+        if job.running or job.status in settings.success_statuses:
+            continue
+        subject = subject_of(job)
+        since = last_success[subject]
+        if since is None or job.ended_at is None or job.ended_at > since:
+            failures[subject] += 1
+    return failures
+
+
+def _counts(history: History, now: datetime, settings: Settings) -> Mapping[CountKey, int]:
+    counts: Counter[CountKey] = Counter()
+    for job in history.jobs.values():
+        for status in COUNTED_STATUSES:
+            counts.setdefault(CountKey(job.backup_management_type, job.operation, status), 0)
+        if in_window(job, now, settings):
+            counts[CountKey(job.backup_management_type, job.operation, job.status)] += 1
+    return counts

@@ -1,0 +1,89 @@
+"""The exceptions of this package, told apart by who must act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the configuration.
+
+    Attributes:
+        path: Where, e.g. ``vaults[2].name``; empty when the whole file is meant.
+        message: What is wrong, and what to write instead.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class ConfigError(Exception):
+    """The operator must act: the configuration cannot be used. Carries every problem at once."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        lines = "".join(f"\n  {problem}" for problem in self.problems)
+        super().__init__(f"{source}: {len(self.problems)} problem(s){lines}")
+
+
+class PayloadError(ValueError):
+    """We must act: Azure sent a shape this program does not read. The message quotes it."""
+
+
+class ErrorKind(StrEnum):
+    """Why a read failed: the ``kind`` label of ``azure_backup_vault_refresh_errors_total``."""
+
+    THROTTLED = "throttled"
+    FORBIDDEN = "forbidden"
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "not_found"
+    TIMEOUT = "timeout"
+    NETWORK = "network"
+    SERVER = "server"
+    PAYLOAD = "payload"
+
+
+class ArmError(Exception):
+    """Azure Resource Manager, its sign-in or the network failed.
+
+    Attributes:
+        kind: The reason, as counted.
+        retryable: Whether the same request may succeed shortly (5xx, timeouts, resets).
+        retry_after: How long Azure asks to wait, if it says so.
+    """
+
+    def __init__(
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        retryable: bool = False,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+
+class NotNowError(ArmError):
+    """Nothing was learnt: the read budget does not allow the read now, or the exporter stops.
+
+    Attributes:
+        available_at: Monotonic time when it may be asked for again.
+    """
+
+    def __init__(self, message: str, available_at: float) -> None:
+        super().__init__(ErrorKind.THROTTLED, message)
+        self.available_at = available_at

@@ -1,0 +1,220 @@
+"""Merging successive reads of one vault."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from exporter.backup.history import (
+    FULL_READ_EVERY,
+    DetailReading,
+    History,
+    Window,
+    merge_details,
+    merge_list,
+    next_window,
+    prune,
+    rejudge,
+)
+from exporter.backup.items import subject_of
+from tests.builders import NOW, a_detail, a_history, a_job, a_running_job, hours_ago, settings
+
+MINUTE = timedelta(minutes=1)
+
+
+def incremental(at: float = 0) -> Window:
+    return Window(start=hours_ago(at + 1), end=hours_ago(at), full=False)
+
+
+def test_the_first_list_covers_the_whole_look_back() -> None:
+    window = next_window(History(), NOW, settings(lookback=timedelta(days=8)))
+
+    assert window == Window(start=NOW - timedelta(days=8), end=NOW, full=True)
+
+
+def test_a_later_list_starts_fifteen_minutes_before_the_last_one() -> None:
+    history = a_history(a_job(), at=NOW - 5 * MINUTE)
+
+    assert next_window(history, NOW, settings()).start == NOW - 20 * MINUTE
+
+
+def test_a_later_list_reaches_back_to_the_oldest_running_job() -> None:
+    """Its start may move by seconds (FACTS 1.3), so a little further."""
+    oldest = a_running_job("r1", started=hours_ago(3))
+    history = a_history(oldest, a_running_job("r2"), at=NOW - 5 * MINUTE)
+
+    window = next_window(history, NOW, settings())
+
+    assert hours_ago(3) - MINUTE < window.start < hours_ago(3)
+    assert not window.full
+
+
+def test_every_six_hours_the_list_is_full_again() -> None:
+    history = a_history(at=NOW)
+    just_before = NOW + FULL_READ_EVERY - MINUTE
+
+    assert not next_window(history, just_before, settings()).full
+    assert next_window(history, NOW + FULL_READ_EVERY, settings()).full
+
+
+def test_a_wall_clock_set_back_leads_to_a_full_list() -> None:
+    """Instants of before say nothing then."""
+    assert next_window(a_history(at=NOW), NOW - MINUTE, settings()).full
+
+
+def test_any_look_back_is_possible() -> None:
+    window = next_window(History(), NOW, settings(lookback=timedelta(days=900_000)))
+
+    assert window.start.year == 2010
+
+
+def test_jobs_that_azure_lists_against_the_filter_are_left_out() -> None:
+    """It has been seen to ignore it."""
+    history = merge_list(History(), [a_job(ended=hours_ago(24 * 9))], incremental(), settings())
+
+    assert not history.jobs
+
+
+def test_operation_and_name_may_change_while_a_job_runs() -> None:
+    """Only the GUID is stable (FACTS 1.3)."""
+    first = a_running_job("j", item="systemdb", container="", operation="Backup")
+    second = a_job("j", item="SYSTEMDB", container="host", backup_type="Full", ended=NOW)
+
+    history = merge_list(a_history(first), [second], incremental(), settings())
+
+    assert history.jobs == {"j": second}
+
+
+def test_a_finished_job_keeps_its_detail_when_it_is_listed_again() -> None:
+    detailed = a_job(detail=a_detail())
+
+    history = merge_list(a_history(detailed), [a_job()], incremental(), settings())
+
+    assert history.jobs["j1"].detail == a_detail()
+
+
+def test_a_finished_job_stays_finished_though_a_front_end_lags() -> None:
+    history = merge_list(a_history(a_job()), [a_running_job("j1")], incremental(), settings())
+
+    assert history.jobs["j1"].status == "Completed"
+
+
+def test_the_tasks_of_a_run_are_dropped_when_it_has_ended() -> None:
+    """Tasks in progress in a finished job would be wrong and look fresh."""
+    history = a_history(a_running_job("j1", detail=a_detail()))
+
+    history = merge_list(history, [a_job()], incremental(), settings())
+
+    assert history.jobs["j1"].detail is None
+
+
+def test_the_tasks_of_a_run_are_dropped_when_this_refresh_could_not_read_them() -> None:
+    history = a_history(a_running_job(detail=a_detail()))
+
+    history = merge_details(history, DetailReading(), settings())
+
+    assert history.jobs["r1"].detail is None
+
+
+def test_a_detail_may_say_that_the_job_has_ended_since_the_list() -> None:
+    ended = a_job("r1", detail=a_detail())
+
+    history = merge_details(a_history(a_running_job()), DetailReading(jobs=[ended]), settings())
+
+    assert history.jobs["r1"] == ended
+
+
+def test_a_running_job_that_azure_does_not_have_is_forgotten() -> None:
+    history = merge_details(a_history(a_running_job()), DetailReading(gone={"r1"}), settings())
+
+    assert not history.jobs
+
+
+def test_a_finished_job_without_detail_is_kept_and_not_asked_for_again() -> None:
+    reading = DetailReading(gone={"j1"}, unreadable={"j2"})
+
+    history = merge_details(a_history(a_job(), a_job("j2")), reading, settings())
+
+    assert history.jobs.keys() == history.without_detail == {"j1", "j2"}
+
+
+def test_a_full_list_forgets_a_running_job_it_does_not_name() -> None:
+    history = merge_list(
+        a_history(a_running_job(), a_job()),
+        [],
+        Window(start=hours_ago(200), end=NOW, full=True),
+        settings(),
+    )
+
+    assert history.jobs.keys() == {"j1"}
+
+
+def test_a_later_list_forgets_nothing() -> None:
+    """An empty list never looks like "no jobs"."""
+    history = merge_list(a_history(a_running_job(), a_job()), [], incremental(), settings())
+
+    assert history.jobs.keys() == {"r1", "j1"}
+
+
+def test_the_last_success_outlives_its_job_and_the_look_back() -> None:
+    success = a_job("old", ended=hours_ago(24 * 7))
+    failure = a_job("new", status="Failed", ended=NOW + timedelta(days=3))
+    history = merge_list(a_history(success), [failure], incremental(), settings())
+
+    history = prune(history, NOW + timedelta(days=4), settings())
+
+    assert history.jobs.keys() == {"new"}
+    assert history.successes == {subject_of(success): success.end_time}
+
+
+def test_an_item_is_forgotten_after_a_time_without_any_job() -> None:
+    history = a_history(a_job(detail=a_detail(), ended=NOW))
+    just_before = prune(history, NOW + timedelta(days=35), settings())
+    after = prune(history, NOW + timedelta(days=35) + MINUTE, settings())
+
+    assert just_before.jobs
+    assert just_before.task_successes
+    assert not after.jobs
+    assert not after.successes
+    assert not after.task_successes
+
+
+def test_an_item_within_a_longer_look_back_is_never_forgotten() -> None:
+    """The next full list would bring it straight back."""
+    lookback = timedelta(days=4000)
+    history = a_history(a_job(ended=NOW), lookback=lookback)
+
+    assert prune(history, NOW + timedelta(days=3000), settings(lookback=lookback)).jobs
+
+
+def test_a_job_without_any_instant_is_kept_while_azure_lists_it() -> None:
+    undated = a_job(start_time=None, end_time=None, duration_seconds=None)
+    history = prune(a_history(undated), NOW + timedelta(days=99), settings())
+    assert history.jobs
+
+    full = Window(start=NOW, end=NOW + timedelta(days=99), full=True)
+    assert not merge_list(history, [], full, settings()).jobs
+
+
+def test_the_newest_completion_of_each_task_is_kept() -> None:
+    """Under the spelling of the newest job."""
+    older = a_job("1", ended=hours_ago(9), detail=a_detail())
+    tasks = tuple(replace(task, name=task.name.upper()) for task in a_detail().tasks[:1])
+    newer = a_job("2", ended=hours_ago(1), detail=a_detail(tasks=tasks))
+
+    history = a_history(newer, older)
+
+    assert [(success.task, success.at) for success in history.task_successes.values()] == [
+        ("TAKE SNAPSHOT", hours_ago(1)),
+        ("Transfer data to vault", hours_ago(9)),
+    ]
+
+
+def test_other_success_statuses_find_other_successes() -> None:
+    warned = a_job("2", status="CompletedWithWarnings", ended=hours_ago(1))
+    history = a_history(a_job("1", ended=hours_ago(25)), warned)
+
+    strict = rejudge(history, settings(success_statuses=frozenset({"Completed"})))
+
+    assert list(history.successes.values()) == [hours_ago(1)]
+    assert list(strict.successes.values()) == [hours_ago(25)]
