@@ -1,0 +1,1 @@
+"""From what is known to bytes: the table of families and the exposition formats."""

@@ -1,0 +1,114 @@
+"""What the exporter says of itself: a private registry of prometheus_client."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from exporter import __version__
+
+Metric = TypeVar("Metric", Counter, Gauge, Histogram)
+
+_PREFIX: Final = "azure_backup_exporter_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnFamily:
+    """One metric family about the exporter, as the docs show it."""
+
+    name: str
+    type: str
+    help: str
+    labels: tuple[str, ...]
+
+
+class SelfMetrics:
+    """The exporter's own metrics; one object for the life of the process.
+
+    Attributes:
+        families: All of them, in the order of the docs, but for client_python's own.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self.families: list[OwnFamily] = []
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.build_info = self._add(
+            Gauge,
+            "build_info",
+            "Version of the exporter and of Python, always 1.",
+            "version",
+            "python_version",
+        )
+        self.config_ok = self._add(
+            Gauge,
+            "config_last_reload_successful",
+            "1 if the newest attempt to load the configuration worked, 0 if the old one stays in"
+            " force.",
+        )
+        self.config_loaded_at = self._add(
+            Gauge,
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration in force was loaded, Unix time.",
+        )
+        self.requests = self._add(
+            Counter,
+            "api_requests_total",
+            "Requests to Azure Resource Manager, by API and HTTP status; code is timeout or"
+            " network where no answer came.",
+            "api",
+            "code",
+        )
+        self.request_duration = self._add(
+            Histogram,
+            "api_request_duration_seconds",
+            "Time to the end of Azure Resource Manager's answer, in seconds.",
+            "api",
+        )
+        self.retries = self._add(
+            Counter,
+            "api_retries_total",
+            "Requests to Azure Resource Manager that were tried again.",
+            "api",
+        )
+        self.reads_remaining = self._add(
+            Gauge,
+            "api_reads_remaining",
+            "Reads of backupJobs left in the budget of a subscription and region; location is"
+            " empty where the configuration names none.",
+            "subscription_id",
+            "location",
+        )
+        self.payload_errors = self._add(
+            Counter,
+            "payload_errors_total",
+            "Fields in Azure's answers that could not be read, by Azure's name; job for a job"
+            " left out, answer for a whole answer.",
+            "field",
+        )
+        self.series = self._add(Gauge, "series", "Samples about vaults on the page.")
+        self.render_duration = self._add(
+            Gauge,
+            "last_render_duration_seconds",
+            "How long the newest rendering of a vault and joining of the page took, in seconds.",
+        )
+        self.build_info.labels(__version__, platform.python_version()).set(1)
+
+    def _add(self, kind: type[Metric], name: str, text: str, *labels: str) -> Metric:
+        self.families.append(
+            OwnFamily(name=_PREFIX + name, type=kind.__name__.lower(), help=text, labels=labels)
+        )
+        return kind(_PREFIX + name, text, labels, registry=self.registry)

@@ -1,0 +1,38 @@
+"""What one vault's part of the page is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from exporter.backup.model import Vault
+from exporter.backup.rollup import Rollup
+from exporter.errors import ErrorKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultSnapshot:
+    """One vault as of one refresh.
+
+    Attributes:
+        vault: Which one.
+        up: Whether the last refresh read it; None before the first has ended.
+        refreshed_at: When the newest refresh that read it began; None before.
+        refresh_duration: Of the last refresh, well or badly ended; None before the first.
+        refresh_interval: The interval in effect.
+        errors: Failed refreshes since the start, by kind.
+        failure: Why it is down, for people; None while it is up.
+        details_pending: Jobs whose detail waits; None while nothing is known.
+        rollup: What its series say; None while nothing is known, or when it is too old.
+    """
+
+    vault: Vault
+    refresh_interval: timedelta
+    up: bool | None = None
+    refreshed_at: datetime | None = None
+    refresh_duration: timedelta | None = None
+    errors: Mapping[ErrorKind, int] = field(default_factory=dict)
+    failure: str | None = None
+    details_pending: int | None = None
+    rollup: Rollup | None = None
