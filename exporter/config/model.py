@@ -1,0 +1,222 @@
+"""The model of the configuration file. Every key stands in ``config.example.yaml`` with its why."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from exporter.backup.model import JobSeries, Settings, Vault
+from exporter.config.types import Count, CountFromZero, Interval, Name, Span, Text, Url
+
+_VAULT_ID: Final = re.compile(
+    r"/subscriptions/(?P<subscription_id>[^/]+)/resourceGroups/(?P<resource_group>[^/]+)"
+    r"/providers/Microsoft\.RecoveryServices/vaults/(?P<name>[^/]+)",
+    re.IGNORECASE,
+)
+
+
+class Section(BaseModel):
+    """One section of the file: no key beside those named here, no value quoted in errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class DefaultCredential(Section):
+    """azure-identity's DefaultAzureCredential: environment, workload and managed identity, CLI."""
+
+    type: Literal["default"] = "default"
+
+
+class ManagedIdentity(Section):
+    """The identity of the machine, pod or app; ``client_id`` for a user-assigned one."""
+
+    type: Literal["managed_identity"]
+    client_id: Text | None = None
+
+
+class WorkloadIdentity(Section):
+    """Kubernetes workload identity; what is not set comes from its AZURE_... variables."""
+
+    type: Literal["workload_identity"]
+    tenant_id: Text | None = None
+    client_id: Text | None = None
+    token_file: Text | None = None
+
+
+class ClientSecret(Section):
+    """A service principal with a secret."""
+
+    type: Literal["client_secret"]
+    tenant_id: Text
+    client_id: Text
+    client_secret: SecretStr | None = None
+    client_secret_file: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> ClientSecret:
+        if (self.client_secret is None) == (self.client_secret_file is None):
+            raise ValueError("write either client_secret or client_secret_file")
+        return self
+
+
+class ClientCertificate(Section):
+    """A service principal with a certificate (PEM or PKCS#12)."""
+
+    type: Literal["client_certificate"]
+    tenant_id: Text
+    client_id: Text
+    certificate_file: Text
+    certificate_password: SecretStr | None = None
+    certificate_password_file: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_password(self) -> ClientCertificate:
+        if self.certificate_password is not None and self.certificate_password_file is not None:
+            raise ValueError("write certificate_password or certificate_password_file, not both")
+        return self
+
+
+class AzureCli(Section):
+    """The account that ``az login`` signed in."""
+
+    type: Literal["azure_cli"]
+    tenant_id: Text | None = None
+
+
+Credential = Annotated[
+    DefaultCredential
+    | ManagedIdentity
+    | WorkloadIdentity
+    | ClientSecret
+    | ClientCertificate
+    | AzureCli,
+    Field(discriminator="type"),
+]
+
+
+class ApiVersions(Section):
+    """The api-version of each Azure API."""
+
+    backup_jobs: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$")] = (
+        "2024-10-01"
+    )
+
+
+class ReadBudget(Section):
+    """Reads of backupJobs that Azure allows per subscription and region."""
+
+    requests: Count = 150
+    per: Interval = timedelta(hours=1)
+
+
+class Azure(Section):
+    """Where Azure is, and as whom it is read."""
+
+    cloud: Literal["public", "usgovernment", "china", "custom"] = "public"
+    resource_manager: Url | None = None
+    authority: Url | None = None
+    scope: Url | None = None
+    credential: Credential = DefaultCredential()
+    api_versions: ApiVersions = ApiVersions()
+    timeout: Span = timedelta(seconds=30)
+    max_concurrency: Count = 8
+    read_budget: ReadBudget = ReadBudget()
+
+    @model_validator(mode="after")
+    def _endpoints_of_custom(self) -> Azure:
+        endpoints = {
+            name: getattr(self, name) for name in ("resource_manager", "authority", "scope")
+        }
+        missing = [name for name, value in endpoints.items() if value is None]
+        if self.cloud == "custom" and missing:
+            raise ValueError(f"cloud: custom needs {', '.join(missing)} too")
+        if self.cloud != "custom" and len(missing) < len(endpoints):
+            raise ValueError("resource_manager, authority and scope go with cloud: custom only")
+        return self
+
+
+class Refresh(Section):
+    """How often Azure is read, and how long what was read is kept."""
+
+    interval: Interval = timedelta(minutes=5)
+    lookback: Span = timedelta(days=8)
+    forget_after: Span = timedelta(days=35)
+    keep_stale: Span = timedelta(minutes=30)
+
+
+class Metrics(Section):
+    """Which series there are."""
+
+    window: Span = timedelta(hours=24)
+    job_series: Annotated[JobSeries, Field(strict=False)] = JobSeries.ALL
+    max_job_series: CountFromZero = 1000
+    success_statuses: Annotated[list[Text], Field(min_length=1)] = [
+        "Completed",
+        "CompletedWithWarnings",
+    ]
+
+
+class State(Section):
+    """What survives a restart."""
+
+    path: None = None
+
+
+class VaultEntry(Section):
+    """One vault, by resource id or by its three names."""
+
+    id: str | None = None
+    subscription_id: Name | None = None
+    resource_group: Name | None = None
+    name: Name | None = None
+    location: Name | None = None
+
+    @model_validator(mode="after")
+    def _by_id_or_names(self) -> VaultEntry:
+        names = (self.subscription_id, self.resource_group, self.name)
+        if self.id is None and None in names:
+            raise ValueError("write either id, or subscription_id, resource_group and name")
+        if self.id is not None:
+            if names != (None, None, None):
+                raise ValueError("id says it all: leave out subscription_id, resource_group, name")
+            if not _VAULT_ID.fullmatch(self.id):
+                raise ValueError(
+                    "id is not /subscriptions/.../resourceGroups/.../providers/"
+                    "Microsoft.RecoveryServices/vaults/..."
+                )
+        return self
+
+    def vault(self) -> Vault:
+        """The vault this entry names."""
+        match = _VAULT_ID.fullmatch(self.id) if self.id else None
+        names = match.groupdict() if match else self.model_dump(exclude={"id", "location"})
+        return Vault(
+            subscription_id=names["subscription_id"].lower(),
+            resource_group=names["resource_group"],
+            name=names["name"],
+            location=(self.location or "").lower(),
+        )
+
+
+class Config(Section):
+    """The configuration file."""
+
+    azure: Azure = Azure()
+    refresh: Refresh = Refresh()
+    metrics: Metrics = Metrics()
+    state: State = State()
+    vaults: Annotated[list[VaultEntry], Field(min_length=1)]
+
+    def settings(self) -> Settings:
+        """What the core needs to know of it."""
+        return Settings(
+            lookback=self.refresh.lookback,
+            forget_after=self.refresh.forget_after,
+            window=self.metrics.window,
+            job_series=self.metrics.job_series,
+            max_job_series=self.metrics.max_job_series,
+            success_statuses=frozenset(self.metrics.success_statuses),
+        )

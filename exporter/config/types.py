@@ -1,0 +1,91 @@
+"""The kinds of values a configuration file holds, beyond YAML's own."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+_DURATION: Final = r"^([0-9]+(ms|[smhdwy]))+$"
+_UNITS: Final = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+    "y": timedelta(days=365),
+}
+_LOOPBACK: Final = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
+
+
+def _read_duration(value: object) -> timedelta:
+    if not isinstance(value, str) or not re.fullmatch(_DURATION, value):
+        raise ValueError(f"write a duration such as 30s, 5m or 1h30m, not {value!r}")
+    try:
+        return sum(
+            (
+                int(number) * _UNITS[unit]
+                for number, unit in re.findall(r"([0-9]{1,12})(ms|[smhdwy])", value)
+            ),
+            timedelta(),
+        )
+    except OverflowError as error:
+        raise ValueError(f"{value} is longer than this program can count") from error
+
+
+def format_duration(value: timedelta) -> str:
+    """The duration as Prometheus writes it, e.g. ``1h30m``."""
+    parts, rest = [], value
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, _UNITS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def _at_least(least: timedelta) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if value < least:
+            raise ValueError(f"write {format_duration(least)} or more")
+        return value
+
+    return AfterValidator(check)
+
+
+def _read_count(value: object) -> object:
+    """A number that came from an environment variable is text."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+
+
+def _check_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write a URL such as https://management.azure.com")
+    if parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname):
+        raise ValueError("use https: over http a token would travel in clear")
+    return url.rstrip("/")
+
+
+def _check_name(name: str) -> str:
+    if not name.strip() or re.search(r"[/?#\s]", name):
+        raise ValueError(f"{name!r} is no name of an Azure resource")
+    return name
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_read_duration),
+    PlainSerializer(format_duration),
+    WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["30s", "5m", "1h30m"]}),
+]
+Span = Annotated[Duration, _at_least(timedelta(milliseconds=1))]
+Interval = Annotated[Duration, _at_least(timedelta(seconds=1))]
+Count = Annotated[int, BeforeValidator(_read_count), Field(ge=1)]
+CountFromZero = Annotated[int, BeforeValidator(_read_count), Field(ge=0)]
+Url = Annotated[str, AfterValidator(_check_url)]
+Name = Annotated[str, AfterValidator(_check_name)]
+Text = Annotated[str, Field(min_length=1)]
