@@ -1,0 +1,131 @@
+"""The ``backupJobs`` API of a Recovery Services vault: list and detail."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+from exporter.azure.session import Answer, ArmSession, ThrottledError
+from exporter.backup.parse import parse_job_detail, parse_job_page
+from exporter.errors import ArmError, ErrorKind, PayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from exporter.azure.gate import BudgetGate
+    from exporter.backup.history import Window
+    from exporter.backup.model import BackupJob, Vault
+    from exporter.metrics.selfmetrics import SelfMetrics
+
+T = TypeVar("T")
+
+_REMAINING_HEADER: Final = "x-ms-ratelimit-remaining-subscription-resource-requests"
+_MOST_PAGES: Final = 1000
+
+
+def list_path(vault: Vault, window: Window, api_version: str) -> str:
+    """Path and query of a job list. Both ends are sent: one alone is not reliable (FACTS 3)."""
+    job_filter = f"startTime eq '{_when(window.start)}' and endTime eq '{_when(window.end)}'"
+    query = urlencode({"api-version": api_version, "$filter": job_filter}, quote_via=quote)
+    return f"{_quoted(vault.path)}/backupJobs?{query}"
+
+
+def detail_path(vault: Vault, job_id: str, api_version: str) -> str:
+    """Path and query of one job's detail."""
+    return f"{_quoted(vault.path)}/backupJobs/{quote(job_id, safe='')}?api-version={api_version}"
+
+
+def _when(instant: datetime) -> str:
+    """The filter's form of an instant: UTC, 12-hour clock (FACTS 3)."""
+    return instant.strftime("%Y-%m-%d %I:%M:%S %p")
+
+
+def _quoted(path: str) -> str:
+    return quote(path, safe="/()")
+
+
+class BackupJobsApi:
+    """Reads job lists and details, spending from the read budget.
+
+    Args:
+        session: With Resource Manager.
+        api_version: Of every request.
+        metrics: Counts what cannot be read.
+    """
+
+    def __init__(self, session: ArmSession, api_version: str, metrics: SelfMetrics) -> None:
+        self._session = session
+        self._api_version = api_version
+        self._metrics = metrics
+
+    def list_jobs(
+        self, vault: Vault, window: Window, gate: BudgetGate, *, give_up_at: float
+    ) -> list[BackupJob]:
+        """All jobs of a window, over all pages.
+
+        Raises:
+            ArmError: A page could not be read, or the pages lead in a circle.
+        """
+        url: str | None = list_path(vault, window, self._api_version)
+        seen: set[str] = set()
+        jobs: list[BackupJob] = []
+        while url is not None:
+            if url in seen or len(seen) >= _MOST_PAGES:
+                raise ArmError(ErrorKind.PAYLOAD, f"the job list does not end ({len(seen)} pages)")
+            seen.add(url)
+            answer = self._get(url, "backup_jobs_list", gate.permit_list, gate, give_up_at)
+            page = self._parsed(partial(parse_job_page, answer.body))
+            self._count(page.problems)
+            jobs += page.jobs
+            url = page.next_link
+        return jobs
+
+    def job_detail(
+        self, vault: Vault, job_id: str, gate: BudgetGate, *, give_up_at: float
+    ) -> BackupJob:
+        """One job with its tasks and sizes.
+
+        Raises:
+            ArmError: It could not be read; kind ``not_found`` when Azure has it no more.
+        """
+        url = detail_path(vault, job_id, self._api_version)
+        answer = self._get(url, "backup_jobs_detail", gate.permit_detail, gate, give_up_at)
+        problems: Counter[str] = Counter()
+        job = self._parsed(partial(parse_job_detail, answer.body, problems))
+        self._count(problems)
+        if job.job_id != job_id:
+            raise ArmError(ErrorKind.PAYLOAD, f"asked for job {job_id}, Azure sent {job.job_id}")
+        return job
+
+    def _get(
+        self,
+        url: str,
+        api: str,
+        permit: Callable[[], None],
+        gate: BudgetGate,
+        give_up_at: float,
+    ) -> Answer:
+        try:
+            answer = self._session.get(url, api=api, give_up_at=give_up_at, permit=permit)
+        except ThrottledError as error:
+            gate.throttled(error.throttling)
+            raise
+        remaining = answer.headers.get(_REMAINING_HEADER, "")
+        if re.fullmatch(r"-?[0-9]{1,6}", remaining):
+            gate.hint(int(remaining))
+        return answer
+
+    def _parsed(self, parse: Callable[[], T]) -> T:
+        try:
+            return parse()
+        except PayloadError as error:
+            self._metrics.payload_errors.labels("answer").inc()
+            raise ArmError(ErrorKind.PAYLOAD, str(error)) from error
+
+    def _count(self, problems: Counter[str]) -> None:
+        for field, count in problems.items():
+            self._metrics.payload_errors.labels(field).inc(count)

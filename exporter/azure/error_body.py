@@ -1,0 +1,95 @@
+"""What an error answer of Azure says: bodies come in several shapes (FACTS 9). Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from exporter.backup.formats import parse_timespan
+from exporter.errors import PayloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LIMIT: Final = re.compile(
+    r"limit of '(?P<limit>[0-9]{1,7})' for time interval '(?P<interval>[0-9:.]+)'"
+)
+_TRY_AFTER: Final = re.compile(r"try again after '(?P<seconds>[0-9]{1,6})' seconds", re.IGNORECASE)
+_DEFAULT_WAIT: Final = timedelta(minutes=1)
+_SHOWN: Final = 300
+
+
+class Throttling(NamedTuple):
+    """What a 429 says.
+
+    Attributes:
+        retry_after: How long to ask nothing.
+        limit: Reads allowed per interval; None if the message does not name it.
+        interval: That interval; None if the message does not name it.
+    """
+
+    retry_after: timedelta
+    limit: int | None
+    interval: timedelta | None
+
+
+def error_text(body: object) -> str:
+    """Code and message of an error body, in one line that fits a log.
+
+    Args:
+        body: Decoded JSON of any of Azure's shapes, or anything else; HTML becomes empty.
+    """
+    fields = _folded(body)
+    inner = _folded(fields.get("error"))
+    code = inner.get("code") or fields.get("errorcode") or ""
+    message = inner.get("message") or fields.get("message") or ""
+    if isinstance(message, dict):  # the old service shape: {"Language", "Value"}
+        message = _folded(message).get("value") or ""
+    line = ": ".join(str(part) for part in (code, message) if part)
+    return " ".join(line.split())[:_SHOWN]
+
+
+def read_throttling(headers: Mapping[str, str], body: object, now: datetime) -> Throttling:
+    """How long to wait, and which limit was hit.
+
+    The ``Retry-After`` header counts first, in seconds or as a date; the wait stands in the
+    message too (FACTS 10).
+    """
+    message = error_text(body)
+    named = _LIMIT.search(message)
+    interval = None
+    if named:
+        try:
+            interval = timedelta(seconds=parse_timespan(named["interval"])) or None
+        except PayloadError:
+            interval = None
+    return Throttling(
+        retry_after=_retry_after(headers.get("Retry-After"), now)
+        or _message_wait(message)
+        or _DEFAULT_WAIT,
+        limit=int(named["limit"]) or None if named else None,
+        interval=interval,
+    )
+
+
+def _retry_after(header: str | None, now: datetime) -> timedelta | None:
+    if header is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,6}", header.strip()):
+        return timedelta(seconds=int(header))
+    try:
+        at = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max(at.replace(tzinfo=at.tzinfo or UTC) - now, timedelta(seconds=1))
+
+
+def _message_wait(message: str) -> timedelta | None:
+    match = _TRY_AFTER.search(message)
+    return timedelta(seconds=int(match["seconds"])) if match else None
+
+
+def _folded(value: object) -> dict[str, Any]:
+    return {str(k).lower(): v for k, v in value.items()} if isinstance(value, dict) else {}

@@ -1,0 +1,114 @@
+"""One read budget as the vaults of a subscription and region share it, across threads."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING
+
+from exporter.azure.budget import Read, ReadBudget, effective_interval
+from exporter.errors import NotNowError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from exporter.azure.error_body import Throttling
+    from exporter.backup.model import Vault
+    from exporter.clock import Clock
+    from exporter.metrics.selfmetrics import SelfMetrics
+
+
+class BudgetGate:
+    """Lets reads pass as the budget allows, and says how often lists may be read.
+
+    Args:
+        budget: The rules.
+        vaults: Who shares it: all of one subscription and region.
+        interval: The configured one between two lists of a vault.
+        clock: What time it is.
+        metrics: Shows what is left.
+    """
+
+    def __init__(
+        self,
+        budget: ReadBudget,
+        *,
+        vaults: list[Vault],
+        interval: timedelta,
+        clock: Clock,
+        metrics: SelfMetrics,
+    ) -> None:
+        self._budget = budget
+        self._vaults = len(vaults)
+        self._configured = interval.total_seconds()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: dict[str, int] = {}
+        shared_by = vaults[0].subscription_id, vaults[0].location
+        metrics.reads_remaining.labels(*shared_by).set_function(self._remaining)
+
+    def permit_list(self) -> None:
+        """Spend a read on a page of a list.
+
+        Raises:
+            NotNowError: Not now.
+        """
+        self._permit(Read.LIST)
+
+    def permit_detail(self) -> None:
+        """Spend a read on a detail; lists keep what their interval needs.
+
+        Raises:
+            NotNowError: Not now.
+        """
+        self._permit(Read.DETAIL)
+
+    def list_available_at(self) -> float:
+        """Monotonic time when a list may be read."""
+        with self._lock:
+            return self._budget.available_at(Read.LIST, self._clock.monotonic())
+
+    def throttled(self, throttling: Throttling) -> None:
+        """Take in a 429."""
+        with self._lock:
+            self._budget.throttled(
+                self._clock.monotonic(),
+                throttling.retry_after.total_seconds(),
+                throttling.limit,
+                throttling.interval.total_seconds() if throttling.interval else None,
+            )
+
+    def hint(self, remaining: int) -> None:
+        """Take in the remaining-header of an answer."""
+        with self._lock:
+            self._budget.hint(remaining, self._clock.monotonic())
+
+    def details_wait(self, vault: Vault, count: int) -> None:
+        """Take in how many details of a vault wait: while any do, lists get half of the budget."""
+        with self._lock:
+            self._waiting[vault.id] = count
+
+    def interval(self) -> float:
+        """The interval in effect, in seconds."""
+        with self._lock:
+            return self._interval()
+
+    def _interval(self) -> float:
+        return effective_interval(
+            self._configured,
+            self._vaults,
+            self._budget,
+            details_wait=any(self._waiting.values()),
+        )
+
+    def _permit(self, read: Read) -> None:
+        with self._lock:
+            now = self._clock.monotonic()
+            reserved = math.ceil(self._vaults * self._budget.per_seconds / self._interval())
+            if not self._budget.take(read, now, reserved_for_lists=reserved):
+                available_at = self._budget.available_at(read, now, reserved_for_lists=reserved)
+                raise NotNowError("the read budget is spent", available_at)
+
+    def _remaining(self) -> int:
+        with self._lock:
+            return self._budget.remaining(self._clock.monotonic())

@@ -1,0 +1,247 @@
+"""The signed, retrying session with Azure Resource Manager."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import requests
+import tenacity
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+from exporter import __version__
+from exporter.azure.error_body import Throttling, error_text, read_throttling
+from exporter.errors import ArmError, ErrorKind, NotNowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+
+    from exporter.azure.credentials import BearerAuth
+    from exporter.clock import Clock
+    from exporter.metrics.selfmetrics import SelfMetrics
+
+_ATTEMPTS: Final = 4
+_LONGEST_WAIT_SECONDS: Final = 15
+_LARGEST_ANSWER: Final = 256 * 2**20
+_PIECE: Final = 64 * 1024
+_KINDS: Final = {
+    401: ErrorKind.UNAUTHORIZED,
+    403: ErrorKind.FORBIDDEN,
+    404: ErrorKind.NOT_FOUND,
+    408: ErrorKind.TIMEOUT,
+    429: ErrorKind.THROTTLED,
+}
+_OK: Final = 200
+_SERVER_ERROR: Final = 500
+
+
+class ThrottledError(ArmError):
+    """Azure answered 429. It is never tried again at once: the whole budget has to wait."""
+
+    def __init__(self, message: str, throttling: Throttling) -> None:
+        super().__init__(ErrorKind.THROTTLED, message, retry_after=throttling.retry_after)
+        self.throttling = throttling
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 200 of Azure.
+
+    Attributes:
+        body: Decoded JSON.
+        headers: Names compare without case.
+    """
+
+    body: Any
+    headers: Mapping[str, str]
+
+
+class ArmSession:
+    """Reads JSON from Azure Resource Manager, from any thread.
+
+    Args:
+        base_url: Of the cloud's Resource Manager; nothing else is ever asked with our token.
+        auth: Signs each request.
+        timeout: For connecting, and between two pieces of an answer.
+        max_concurrency: Requests under way at once.
+        clock: For deadlines.
+        metrics: Counts every attempt.
+        stop: Ends waiting between attempts.
+        backoff: Longest first wait between attempts; it doubles, with jitter.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        auth: BearerAuth,
+        timeout: timedelta,
+        max_concurrency: int,
+        clock: Clock,
+        metrics: SelfMetrics,
+        stop: threading.Event,
+        backoff_seconds: float = 1.0,
+    ) -> None:
+        self._base_url = base_url
+        self._auth = auth
+        self._timeout = timeout.total_seconds()
+        self._clock = clock
+        self._metrics = metrics
+        self._stop = stop
+        self._backoff_seconds = backoff_seconds
+        self._free = threading.BoundedSemaphore(max_concurrency)
+        self._session = requests.Session()
+        self._session.auth = auth
+        self._session.headers["User-Agent"] = f"azure-backup-exporter/{__version__}"
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=max_concurrency)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._session.close()
+
+    def get(self, url: str, *, api: str, give_up_at: float, permit: Callable[[], None]) -> Answer:
+        """Read one URL, again after faults that pass: 5xx, timeouts, resets, bodies that lie.
+
+        Args:
+            url: Absolute, or a path below the base URL.
+            api: What is read, as the metrics name it.
+            give_up_at: Monotonic time after which nothing is tried again.
+            permit: Called before each attempt, to spend from the read budget; may raise.
+
+        Raises:
+            ArmError: The last attempt failed, or the URL lies outside Resource Manager.
+            NotNowError: The session stops, or ``permit`` says so.
+        """
+        absolute = self._inside(url)
+
+        def attempt() -> Answer:
+            if self._stop.is_set():
+                raise NotNowError("the exporter stops", float("inf"))
+            permit()
+            return self._attempt(absolute, api)
+
+        def enough(state: tenacity.RetryCallState) -> bool:
+            return (
+                state.attempt_number >= _ATTEMPTS
+                or self._stop.is_set()
+                or self._clock.monotonic() + state.upcoming_sleep >= give_up_at
+            )
+
+        def sleep(seconds: float) -> None:
+            self._clock.wait(self._stop, seconds)
+
+        answer = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_passes),
+            stop=enough,
+            wait=self._wait_seconds,
+            sleep=sleep,
+            before_sleep=lambda _: self._metrics.retries.labels(api).inc(),
+            reraise=True,
+        )(attempt)
+        if self._stop.is_set():
+            # A successor may have taken over the vault while this read was under way.
+            raise NotNowError("the exporter stops", float("inf"))
+        return answer
+
+    def _wait_seconds(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ArmError) and error.retry_after is not None:
+            return error.retry_after.total_seconds()
+        return tenacity.wait_random_exponential(
+            multiplier=self._backoff_seconds, max=_LONGEST_WAIT_SECONDS
+        )(state)
+
+    def _inside(self, url: str) -> str:
+        """The URL as it is, if our token may go there: ``nextLink`` is followed verbatim."""
+        absolute = self._base_url + url if url.startswith("/") else url
+        base, target = urlsplit(self._base_url), urlsplit(absolute)
+        if (target.scheme, target.netloc.lower()) != (base.scheme, base.netloc.lower()):
+            raise ArmError(
+                ErrorKind.PAYLOAD,
+                f"Azure's answer leads to another host, {target.hostname}; the token stays here",
+            )
+        return absolute
+
+    def _attempt(self, url: str, api: str) -> Answer:
+        with self._free:
+            started = self._clock.monotonic()
+            code = "network"
+            try:
+                with self._session.get(
+                    url, timeout=self._timeout, allow_redirects=False, stream=True
+                ) as response:
+                    content = self._read(response)
+                    code = str(response.status_code)
+            except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
+                raise ArmError(ErrorKind.NETWORK, f"TLS: {_reason(error)}") from error
+            except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
+                code = "timeout"
+                message = f"no answer within {self._timeout:g} s"
+                raise ArmError(ErrorKind.TIMEOUT, message, retryable=True) from error
+            except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+                raise ArmError(ErrorKind.NETWORK, _reason(error), retryable=True) from error
+            finally:
+                self._metrics.requests.labels(api, code).inc()
+                self._metrics.request_duration.labels(api).observe(
+                    self._clock.monotonic() - started
+                )
+        return self._answer(response, content)
+
+    def _read(self, response: requests.Response) -> bytes:
+        content = bytearray()
+        while piece := response.raw.read1(_PIECE, decode_content=True):
+            content += piece
+            if len(content) > _LARGEST_ANSWER:
+                raise ArmError(ErrorKind.PAYLOAD, "an answer of more than 256 MiB")
+        return bytes(content)
+
+    def _answer(self, response: requests.Response, content: bytes) -> Answer:
+        status = response.status_code
+        try:
+            body = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            body = None
+            if status == _OK:
+                message = f"Azure's 200 is not JSON: {content[:60]!r}"
+                raise ArmError(ErrorKind.PAYLOAD, message, retryable=True) from error
+        if status == _OK:
+            return Answer(body, response.headers)
+        text = f"Azure answered {status} {error_text(body) or response.reason or ''}".strip()
+        if status == 401:  # noqa: PLR2004 - the table above names it
+            self._auth.forget()
+        throttling = read_throttling(response.headers, body, self._clock.now())
+        if status == 429:  # noqa: PLR2004
+            raise ThrottledError(text, throttling)
+        if status >= _SERVER_ERROR:
+            asked = "Retry-After" in response.headers
+            raise ArmError(
+                ErrorKind.SERVER,
+                text,
+                retryable=True,
+                retry_after=throttling.retry_after if asked else None,
+            )
+        kind = _KINDS.get(status, ErrorKind.PAYLOAD)
+        raise ArmError(kind, text, retryable=kind is ErrorKind.TIMEOUT)
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, ArmError) and error.retryable
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause: requests wraps urllib3, which wraps the socket's error."""
+    cause: BaseException = error
+    while nested := cause.__cause__ or cause.__context__ or getattr(cause, "reason", None):
+        if not isinstance(nested, BaseException):
+            break
+        cause = nested
+    return f"{type(cause).__name__}: {cause}"[:300]
