@@ -1,0 +1,23 @@
+"""``check-config``: every problem of a configuration file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from exporter.cli.exits import BAD_CONFIG, OK, complain, say
+from exporter.config import load_config
+from exporter.errors import ConfigError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def run(options: Namespace) -> int:
+    """Say what is wrong with the file, or that nothing is."""
+    try:
+        config = load_config(options.file, os.environ)
+    except ConfigError as error:
+        return complain(error, BAD_CONFIG)
+    say(f"{options.file}: fine, {len(config.vaults)} vault(s)")
+    return OK

@@ -1,0 +1,150 @@
+"""The running exporter: collector and web server, signals and reloads."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING, Final
+
+from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain
+from exporter.cli.logs import set_up_logging
+from exporter.clock import Clock, SystemClock
+from exporter.errors import ArmError, ConfigError
+from exporter.metrics.selfmetrics import SelfMetrics
+from exporter.metrics.store import PageStore
+from exporter.refresh.collector import Collector
+from exporter.web.handlers import Site
+from exporter.web.server import WebServer, bind
+
+if TYPE_CHECKING:
+    import socket
+    from argparse import Namespace
+    from collections.abc import Callable
+
+    from exporter.config import Config
+
+log = logging.getLogger(__name__)
+
+_ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+_SIGNALS: Final = _ENDING | {signal.SIGHUP}
+
+
+def hold_signals() -> None:
+    """Keep the signals for ``run_daemon``, also in threads that are started later.
+
+    They are waited for in one place: a handler would run between any two lines.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def run_daemon(options: Namespace, load: Callable[[], Config]) -> int:
+    """Serve what ``load`` configures until a signal ends it; returns the exit code.
+
+    The caller has called ``hold_signals``, before it started any thread.
+    """
+    set_up_logging(options.log_level, options.log_format)
+    if not options.telemetry_path.startswith("/"):
+        return complain(f"--web.telemetry-path {options.telemetry_path} must begin with /", FAULT)
+    try:
+        sockets = bind(options.listen_address)
+    except (OSError, ValueError) as error:
+        return complain(f"cannot listen on {options.listen_address}: {error}", FAULT)
+    try:
+        daemon = Daemon(
+            load,
+            sockets=sockets,
+            telemetry_path=options.telemetry_path,
+            lifecycle=options.lifecycle,
+        )
+    except ConfigError as error:
+        return complain(error, BAD_CONFIG)
+    except ArmError as error:
+        return complain(error, FAULT)
+    daemon.run()
+    return OK
+
+
+class Daemon:
+    """Serves the metrics of one configuration until a signal ends it.
+
+    Args:
+        load: Reads the configuration; called again at each reload.
+        sockets: Where to listen.
+        telemetry_path: Where metrics are.
+        lifecycle: Whether ``POST /-/reload`` is allowed.
+
+    Raises:
+        ConfigError: The first configuration cannot be used.
+        ArmError: The credential cannot be set up.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Config],
+        *,
+        sockets: list[socket.socket],
+        telemetry_path: str,
+        lifecycle: bool,
+    ) -> None:
+        self._load = load
+        self._clock: Clock = SystemClock()
+        self._metrics = SelfMetrics()
+        self._store = PageStore(self._metrics)
+        self._reloading = threading.Lock()
+        self._collector = self._new_collector(None)
+        self._web = WebServer(
+            sockets,
+            Site(
+                store=self._store,
+                metrics=self._metrics,
+                telemetry_path=telemetry_path,
+                ready=lambda: self._collector.ready,
+                reload=self.reload if lifecycle else None,
+                clock=self._clock,
+            ),
+        )
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; SIGHUP reloads. All three must be held back."""
+        self._web.start()
+        self._collector.start()
+        log.info("listening", extra={"port": self._web.port})
+        while (received := signal.Signals(signal.sigwait(_SIGNALS))) not in _ENDING:
+            log.info("reloading the configuration", extra={"signal": received.name})
+            self.reload()
+        log.info("stopping", extra={"signal": received.name})
+        self._collector.stop()
+        self._web.stop()
+
+    def reload(self) -> str:
+        """Take the new configuration, or go on with the old one.
+
+        Returns:
+            What is wrong with the new one; empty when it is in force.
+        """
+        with self._reloading:
+            try:
+                old = self._collector
+                collector = self._new_collector(old)
+            except (ConfigError, ArmError) as error:
+                self._metrics.config_ok.set(0)
+                log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - no trace
+                return str(error)
+            old.stop()
+            self._collector = collector
+            collector.start()
+            log.info("the new configuration is in force")
+            return ""
+
+    def _new_collector(self, previous: Collector | None) -> Collector:
+        collector = Collector(
+            self._load(),
+            store=self._store,
+            metrics=self._metrics,
+            clock=self._clock,
+            previous=previous,
+        )
+        self._metrics.config_ok.set(1)
+        self._metrics.config_loaded_at.set(self._clock.now().timestamp())
+        return collector

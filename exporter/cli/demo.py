@@ -1,0 +1,36 @@
+"""``demo``: the daemon against the built-in simulator."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from exporter.cli.daemon import hold_signals, run_daemon
+from exporter.config import parse_config
+from exporter.simulator import Simulator, demo_fleet
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+_CONFIG: Final = """
+azure:
+  cloud: custom
+  resource_manager: {url}
+  authority: https://localhost
+  scope: {url}/.default
+  credential: {{type: managed_identity}}
+  read_budget: {{requests: 100000, per: 1h}}
+refresh:
+  interval: 2s
+vaults: {vaults}
+"""
+
+
+def run(options: Namespace) -> int:
+    """Serve a simulated fleet that lives on, until a signal ends it."""
+    hold_signals()
+    with Simulator(fleet=demo_fleet()) as simulator:
+        os.environ.update(simulator.identity_environ)
+        vaults = [{"id": vault_id} for vault_id in simulator.vault_ids]
+        text = _CONFIG.format(url=simulator.url, vaults=vaults)
+        return run_daemon(options, lambda: parse_config(text, {}, source="demo"))

@@ -1,0 +1,21 @@
+"""Exit codes (SPEC 2), and how a command says why it ends."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+OK: Final = 0
+FAULT: Final = 1
+BAD_CONFIG: Final = 2
+
+
+def say(text: str) -> None:
+    """Print what was asked for."""
+    sys.stdout.write(text + "\n")
+
+
+def complain(text: object, code: int) -> int:
+    """Print why the command ends; returns its exit code."""
+    sys.stderr.write(f"azure-backup-exporter: {text}\n")
+    return code

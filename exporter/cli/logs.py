@@ -1,0 +1,37 @@
+"""Logging to stderr, one line an event, as logfmt or JSON."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Final
+
+from logfmter import Logfmter
+from pythonjsonlogger.json import JsonFormatter
+
+_FIELDS: Final = {"time": "asctime", "level": "levelname", "logger": "name", "message": "message"}
+_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
+_CHATTY: Final = ("azure", "msal", "urllib3", "requests", "asyncio")
+
+
+def set_up_logging(level: str, form: str) -> None:
+    """Send log records to stderr.
+
+    Args:
+        level: A name of ``logging``'s levels, lower case.
+        form: ``logfmt`` or ``json``.
+    """
+    formatter: logging.Formatter
+    if form == "json":
+        renamed = {record: shown for shown, record in _FIELDS.items() if shown != record}
+        formatter = JsonFormatter(
+            "%(asctime)s %(levelname)s %(name)s %(message)s", _TIME, rename_fields=renamed
+        )
+    else:
+        formatter = Logfmter(keys=list(_FIELDS), mapping=_FIELDS, datefmt=_TIME)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Libraries log each request, some with its headers; what matters reaches us as an exception.
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,1 @@
+"""The way out: ``/metrics``, health and the status page over HTTP."""
