@@ -5,6 +5,7 @@ Pure: time is an argument, in monotonic seconds.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from enum import Enum, auto
 
@@ -109,11 +110,18 @@ class ReadBudget:
 
 
 def effective_interval(
-    configured: float, vaults: int, budget: ReadBudget, *, details_wait: bool
+    configured: float, vaults: int, budget: ReadBudget, now: float, *, details_wait: bool
 ) -> float:
-    """How often vaults sharing a budget may be listed, in seconds.
+    """How often vaults that share a budget are listed, in seconds.
 
-    While details wait, lists take at most half of the budget; else all of it.
+    As configured while at least half of the budget is left; the less is left, the nearer to the
+    pace that the limit sustains. While details wait for it, lists take at most half of it.
     """
-    for_lists = budget.limit / 2 if details_wait else budget.limit
-    return max(configured, vaults * budget.per_seconds / for_lists)
+    sustained = vaults * budget.per_seconds / budget.limit
+    strain = 1 - 2 * budget.remaining(now) / budget.limit
+    return max(configured, 2 * sustained if details_wait else strain * sustained)
+
+
+def reserved_for_lists(configured: float, vaults: int, budget: ReadBudget) -> int:
+    """How many reads of an interval details leave to lists: what they need, at most half."""
+    return min(budget.limit // 2, math.ceil(vaults * budget.per_seconds / configured))

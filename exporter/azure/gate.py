@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from typing import TYPE_CHECKING
 
-from exporter.azure.budget import Read, ReadBudget, effective_interval
+from exporter.azure.budget import Read, ReadBudget, effective_interval, reserved_for_lists
 from exporter.errors import NotNowError
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class BudgetGate:
         self._configured = interval.total_seconds()
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: dict[str, int] = {}
+        self._waiting: set[str] = set()
         shared_by = vaults[0].subscription_id, vaults[0].location
         metrics.reads_remaining.labels(*shared_by).set_function(self._remaining)
 
@@ -83,28 +82,26 @@ class BudgetGate:
         with self._lock:
             self._budget.hint(remaining, self._clock.monotonic())
 
-    def details_wait(self, vault: Vault, count: int) -> None:
-        """Take in how many details of a vault wait: while any do, lists get half of the budget."""
+    def details_wait(self, vault: Vault, *, wait: bool) -> None:
+        """Take in whether details of a vault wait for the budget."""
         with self._lock:
-            self._waiting[vault.id] = count
+            (self._waiting.add if wait else self._waiting.discard)(vault.id)
 
     def interval(self) -> float:
         """The interval in effect, in seconds."""
         with self._lock:
-            return self._interval()
-
-    def _interval(self) -> float:
-        return effective_interval(
-            self._configured,
-            self._vaults,
-            self._budget,
-            details_wait=any(self._waiting.values()),
-        )
+            return effective_interval(
+                self._configured,
+                self._vaults,
+                self._budget,
+                self._clock.monotonic(),
+                details_wait=bool(self._waiting),
+            )
 
     def _permit(self, read: Read) -> None:
         with self._lock:
             now = self._clock.monotonic()
-            reserved = math.ceil(self._vaults * self._budget.per_seconds / self._interval())
+            reserved = reserved_for_lists(self._configured, self._vaults, self._budget)
             if not self._budget.take(read, now, reserved_for_lists=reserved):
                 available_at = self._budget.available_at(read, now, reserved_for_lists=reserved)
                 raise NotNowError("the read budget is spent", available_at)

@@ -102,9 +102,7 @@ def _problem(error: ErrorDetails) -> Problem:
     """A problem in the words of somebody who has to mend the file."""
     # Pydantic names the member of a union in the location; the file has no such key.
     location = [
-        part
-        for i, part in enumerate(error["loc"])
-        if not (i > 0 and error["loc"][i - 1] == "credential" and i < len(error["loc"]) - 1)
+        part for i, part in enumerate(error["loc"]) if i == 0 or error["loc"][i - 1] != "credential"
     ]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return Problem(path.lstrip("."), _hint(error))

@@ -51,8 +51,10 @@ def read_yaml(text: str, environment: Mapping[str, str]) -> tuple[Any, list[Prob
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         return None, [Problem("", f"not YAML: {where}{error.problem or error.context}")]
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         return None, [Problem("", f"not YAML: {type(error).__name__}")]
+    except RecursionError:
+        return None, [Problem("", "a value contains itself, or is nested too deeply")]
     finally:
         loader.dispose()
 

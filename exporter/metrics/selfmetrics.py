@@ -14,6 +14,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 
 from exporter import __version__
@@ -41,6 +42,8 @@ class SelfMetrics:
     """
 
     def __init__(self) -> None:
+        # Else each counter gets a second series, which no dashboard reads.
+        disable_created_metrics()
         self.registry = CollectorRegistry(auto_describe=True)
         self.families: list[OwnFamily] = []
         ProcessCollector(registry=self.registry)

@@ -185,10 +185,10 @@ class VaultRefresher:
 
     def _read_details(self, wanted: list[BackupJob], give_up_at: float) -> None:
         reading = DetailReading()
-        ended = False
+        ended = budget_spent = False
 
         def read(job: BackupJob) -> None:
-            nonlocal ended
+            nonlocal ended, budget_spent
             if ended or self._clock.monotonic() >= give_up_at:
                 return
             try:
@@ -202,7 +202,9 @@ class VaultRefresher:
                     reading.unreadable.add(job.job_id)
                 ended = ended or error.kind in _ENDS_DETAILS
                 self._slow = self._slow or error.kind is ErrorKind.TIMEOUT
-                if not isinstance(error, NotNowError):
+                if isinstance(error, NotNowError):
+                    budget_spent = True
+                else:
                     log.debug(
                         "detail not read: %s", error, extra={**self._names, "job_id": job.job_id}
                     )
@@ -218,7 +220,7 @@ class VaultRefresher:
         state.history = merge_details(state.history, reading, self._settings)
         answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)
         state.details_pending = len(wanted) - answered
-        self.gate.details_wait(self.vault, state.details_pending)
+        self.gate.details_wait(self.vault, wait=budget_spent)
 
     def _succeeded(self, now: datetime) -> None:
         state = self.state

@@ -1,0 +1,95 @@
+"""What Azure's error answers say, in all their shapes (FACTS 9, 10)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.azure.error_body import error_text, read_throttling
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+MESSAGE = (
+    "Number of requests for action 'Microsoft.RecoveryServices/vaults/backupJobs/read' exceeded"
+    " the limit of '150' for time interval '01:00:00'. Please try again after '324' seconds."
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"error": {"code": "C", "message": "M", "target": None}}, "C: M"),
+        ({"Error": {"Code": "C", "Message": "M", "Details": None}}, "C: M"),
+        ({"ErrorCode": "C", "Message": {"Language": "en-US", "Value": "M\r\nN"}}, "C: M N"),
+        ({"error": {"additionalInfo": [{"info": {}}], "code": "C", "message": "M"}}, "C: M"),
+        ({"error": {"code": "C", "message": ""}}, "C"),
+        ({"error": "invalid_request"}, ""),
+        ({"Message": "An error has occurred."}, "An error has occurred."),
+        ("<html>", ""),
+        (None, ""),
+        ([], ""),
+    ],
+)
+def test_every_shape_of_an_error_body_is_one_line(body: Any, text: str) -> None:
+    assert error_text(body) == text
+
+
+def test_every_recorded_error_has_a_text(shared: Path) -> None:
+    files = sorted((shared / "recorded" / "errors").glob("[45]*.json"))
+    assert len(files) > 20
+    for file in files:
+        body = json.loads(file.read_text())["body"]
+        text = error_text(body)
+        assert (len(text) > 5) == isinstance(body, dict), file.name
+        assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("headers", "message", "seconds"),
+    [
+        ({"Retry-After": "17"}, MESSAGE, 17),
+        ({"Retry-After": "Tue, 10 Mar 2026 12:01:40 GMT"}, MESSAGE, 100),
+        ({"Retry-After": "Tue, 10 Mar 2026 11:00:00 GMT"}, MESSAGE, 1),
+        ({"Retry-After": "soon"}, MESSAGE, 324),
+        ({}, MESSAGE, 324),
+        ({}, "Too many.", 60),
+    ],
+)
+def test_the_wait_is_the_headers_or_else_the_messages(
+    headers: dict[str, str], message: str, seconds: int
+) -> None:
+    body = {"error": {"code": "ResourceRequestsThrottled", "message": message}}
+
+    throttling = read_throttling(headers, body, NOW)
+
+    assert throttling.retry_after == timedelta(seconds=seconds)
+
+
+def test_the_limit_stands_in_the_message() -> None:
+    throttling = read_throttling({}, {"error": {"code": "C", "message": MESSAGE}}, NOW)
+
+    assert (throttling.limit, throttling.interval) == (150, timedelta(hours=1))
+
+
+def test_the_recorded_429_names_limit_and_wait(shared: Path) -> None:
+    folder = shared / "recorded" / "errors" / "throttled-sequence-1"
+    recorded = json.loads((folder / "03-429.json").read_text())
+
+    assert read_throttling(recorded["headers"], recorded["body"], NOW) == (
+        timedelta(seconds=324),
+        150,
+        timedelta(hours=1),
+    )
+
+
+@given(st.recursive(st.none() | st.text() | st.integers(), lambda s: st.dictionaries(st.text(), s)))
+def test_any_body_has_a_short_text_and_some_wait(body: Any) -> None:
+    assert len(error_text({"error": body, "message": body})) <= 300
+    assert read_throttling({}, body, NOW).retry_after > timedelta()

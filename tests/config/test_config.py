@@ -1,0 +1,239 @@
+"""The configuration file: strict, and every problem told at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.config import Config, load_config, parse_config
+from exporter.config.types import format_duration
+from exporter.errors import ConfigError
+
+VAULT = "vaults: [{subscription_id: S1, resource_group: rg, name: v}]\n"
+EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
+
+
+def parsed(text: str, **environment: str) -> Config:
+    return parse_config(text, environment, source="test.yaml")
+
+
+def problems(text: str, **environment: str) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        parsed(text, **environment)
+    return {problem.path: problem.message for problem in caught.value.problems}
+
+
+def test_a_vault_is_all_it_takes() -> None:
+    config = parsed(VAULT)
+
+    assert config.refresh.interval == timedelta(minutes=5)
+    assert config.azure.api_versions.backup_jobs == "2024-10-01"
+    assert config.settings().success_statuses == {"Completed", "CompletedWithWarnings"}
+
+
+def test_a_vault_by_id_is_the_same_as_by_its_names() -> None:
+    by_id = parsed(
+        "vaults:\n- id: /Subscriptions/S1/resourcegroups/rg/providers/"
+        "microsoft.recoveryservices/vaults/v"
+    )
+
+    assert by_id.vaults[0].vault() == parsed(VAULT).vaults[0].vault()
+    assert by_id.vaults[0].vault().subscription_id == "s1"
+
+
+def test_every_problem_is_told_at_once_with_path_and_hint() -> None:
+    found = problems(
+        """
+azure:
+  cloud: mars
+  max_concurency: 3
+  timeout: soon
+  credential: {type: client_secret, tenant_id: t, client_id: 5, client_secret: x}
+refresh:
+  interval: 10
+  interval: 5m
+  max_job_series: 3
+metrics:
+  job_series: some
+  window: ${WINDOW}
+vaults:
+  - id: /subscriptions/x
+  - {subscription_id: s, resource_group: "a/b", name: n, nam: 3}
+  - 5
+""",
+    )
+
+    assert found == {
+        "refresh.interval": "stands twice (again in line 9)",
+        "metrics.window": "environment variable WINDOW is not set; set it, or write"
+        " ${WINDOW:-default}",
+        "azure.cloud": "input should be 'public', 'usgovernment', 'china' or 'custom'",
+        "azure.max_concurency": "unknown key; did you mean max_concurrency?",
+        "azure.timeout": "write a duration such as 30s, 5m or 1h30m, not 'soon'",
+        "azure.credential.client_id": "write text; put a number in quotes",
+        "refresh.max_job_series": "unknown key here; it belongs to metrics",
+        "metrics.job_series": "input should be 'all', 'running' or 'none'",
+        "vaults[0]": "id is not /subscriptions/.../resourceGroups/.../providers/"
+        "Microsoft.RecoveryServices/vaults/...",
+        "vaults[1].resource_group": "'a/b' is no name of an Azure resource",
+        "vaults[1].nam": "unknown key; did you mean name?",
+        "vaults[2]": "write a section of keys and values",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        ("", "vaults", "is required"),
+        ("[1]", "", "write a section"),
+        ("vaults: []", "vaults", "at least one"),
+        ("vaults: 5", "vaults", "write a list"),
+        (VAULT + "refresh: {interval: 999ms}", "refresh.interval", "1s or more"),
+        (VAULT + "refresh: {lookback: -3d}", "refresh.lookback", "duration"),
+        (VAULT + "azure: {max_concurrency: 0}", "azure.max_concurrency", "greater"),
+        (VAULT + "azure: {max_concurrency: true}", "azure.max_concurrency", "whole number"),
+        (VAULT + "azure: {credential: {type: magic}}", "azure.credential", "unknown type"),
+        (VAULT + "azure: {cloud: custom}", "azure", "resource_manager, authority, scope"),
+        (VAULT + "azure: {scope: 'https://x/.default'}", "azure", "cloud: custom only"),
+        (VAULT + "state: {path: /tmp/state}", "state.path", "not supported yet"),
+        (VAULT + "metrics: {success_statuses: []}", "metrics.success_statuses", "at least one"),
+        (VAULT * 2, "vaults", "stands twice"),
+        ("vaults: [{name: v}]", "vaults[0]", "write either id, or"),
+        ("a: [", "", "not YAML: line 1"),
+        ("a: &a [*a]", "", "contains itself"),
+        (VAULT + "? [x]\n: 5", "?", "unknown key"),
+    ],
+)
+def test_each_mistake_has_its_own_sentence(text: str, path: str, message: str) -> None:
+    found = problems(text)
+
+    assert message in found[path]
+
+
+def test_the_same_vault_twice_is_one_too_many() -> None:
+    """It would export every sample twice."""
+    text = """
+vaults:
+  - {subscription_id: S, resource_group: g, name: n}
+  - id: /subscriptions/s/resourceGroups/G/providers/Microsoft.RecoveryServices/vaults/N
+"""
+    assert problems(text) == {"vaults[1]": "the same vault as vaults[0]"}
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://arm.example", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost:8080", True),
+        ("http://[::1]:8080", True),
+        ("http://arm.example", False),
+        ("http://127.0.0.1.example", False),
+        ("ftp://arm.example", False),
+        ("arm.example", False),
+    ],
+)
+def test_a_token_never_travels_in_clear(url: str, allowed: bool) -> None:
+    text = f"""{VAULT}
+azure:
+  cloud: custom
+  resource_manager: "{url}"
+  authority: https://login.example
+  scope: https://arm.example/.default
+"""
+    if allowed:
+        assert parsed(text).azure.resource_manager == url
+    else:
+        assert problems(text).keys() == {"azure.resource_manager"}
+
+
+def test_variables_stand_for_values_and_never_become_structure() -> None:
+    config = parsed(
+        VAULT
+        + """
+azure:
+  max_concurrency: ${N}
+  timeout: ${TIMEOUT:-7s}
+  credential:
+    type: client_secret
+    tenant_id: ${EMPTY:-t}
+    client_id: c-${N}
+    client_secret: ${SECRET}
+""",
+        N="3",
+        SECRET="5}: [${N}",
+        EMPTY="",
+    )
+
+    credential: Any = config.azure.credential
+    assert config.azure.max_concurrency == 3
+    assert config.azure.timeout == timedelta(seconds=7)
+    assert (credential.tenant_id, credential.client_id) == ("t", "c-3")
+    assert credential.client_secret.get_secret_value() == "5}: [${N}"
+
+
+@pytest.mark.parametrize("reference", ["${", "${}", "${1A}", "${A", "${A:-x"])
+def test_a_reference_that_is_no_reference_is_told(reference: str) -> None:
+    found = problems(f"{VAULT}refresh:\n  interval: '{reference}'\n", A="5m")
+
+    assert found["refresh.interval"] == "write ${NAME} or ${NAME:-default}"
+
+
+def test_no_secret_shows_in_an_error_or_in_the_configuration_itself() -> None:
+    text = f"""{VAULT}
+azure:
+  credential: {{type: client_secret, tenant_id: t, client_id: c, client_secret: hunter2}}
+"""
+    assert "hunter2" not in repr(parsed(text))
+    with pytest.raises(ConfigError) as caught:
+        parsed(text + "  timeout: [hunter2]\n  credential: {client_secret: hunter2}\nx: [hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_stands_in_one_place(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    base = f"{VAULT}azure:\n  credential: {{type: client_secret, tenant_id: t, client_id: c"
+
+    assert "client_secret or client_secret_file" in problems(base + "}")["azure.credential"]
+    assert problems(f"{base}, client_secret_file: {secret}}}") == {
+        "azure.credential.client_secret_file": "no such file"
+    }
+    secret.write_text("s")
+    assert parsed(f"{base}, client_secret_file: {secret}}}")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "config.yaml"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=r"config\.yaml: 1 problem.*\n  cannot be read"):
+        load_config(path, {})
+
+
+@given(st.integers(1, 10**12))
+def test_a_duration_reads_back(milliseconds: int) -> None:
+    """The JSON Schema shows defaults in the form the file takes."""
+    duration = timedelta(milliseconds=milliseconds + 1000)
+    text = f"{VAULT}refresh: {{interval: {format_duration(duration)}}}"
+
+    assert parsed(text).refresh.interval == duration
+
+
+def test_the_example_shows_every_key_with_its_default() -> None:
+    """And nothing else: what it does not set must be the default."""
+    example = load_config(EXAMPLE, {})
+    bare = parsed(VAULT)
+
+    for section in ("azure", "refresh", "metrics", "state"):
+        assert getattr(example, section) == getattr(bare, section)
+    text = EXAMPLE.read_text()
+    for model in (type(example.azure), type(example.refresh), type(example.metrics)):
+        for key in model.model_fields:
+            assert f"{key}:" in text, key

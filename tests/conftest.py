@@ -1,0 +1,24 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# A shared CI machine may pause for longer than hypothesis allows one example.
+settings.register_profile("default", deadline=None)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the project with recorded answers of Azure; CI must have it."""
+    folder = Path(__file__).parents[2] / "shared" / "azure-api"
+    if not folder.is_dir():
+        if os.environ.get("REQUIRE_SHARED"):
+            pytest.fail(f"{folder} is missing, and REQUIRE_SHARED is set")
+        pytest.skip("the recorded answers are not beside the project")
+    return folder

@@ -1,0 +1,269 @@
+"""The page: text, OpenMetrics and gzip, made of the same blocks."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import math
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as parse_openmetrics,
+)
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.backup.rollup import roll_up
+from exporter.errors import ErrorKind
+from exporter.metrics.exposition import FAMILIES, format_value
+from exporter.metrics.page import Body, build_page, vault_blocks
+from exporter.metrics.snapshot import VaultSnapshot
+from tests.builders import (
+    NOW,
+    a_detail,
+    a_history,
+    a_job,
+    a_running_job,
+    a_vault,
+    hours_ago,
+    settings,
+)
+
+
+def a_snapshot(*jobs: Any, **changes: Any) -> VaultSnapshot:
+    vault = changes.pop("vault", a_vault())
+    values: dict[str, Any] = {
+        "vault": vault,
+        "up": True,
+        "refreshed_at": NOW,
+        "refresh_duration": timedelta(seconds=1.5),
+        "refresh_interval": timedelta(minutes=5),
+        "details_pending": 0,
+        "rollup": roll_up(vault, a_history(*jobs), NOW, settings()),
+        **changes,
+    }
+    return VaultSnapshot(**values)
+
+
+def text_of(body: Body, tail: bytes = b"") -> str:
+    return b"".join(body.plain(tail)).decode()
+
+
+def page_of(*snapshots: VaultSnapshot) -> str:
+    return text_of(build_page(vault_blocks(snapshot) for snapshot in snapshots).text)
+
+
+def samples_of(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Samples by name and labels, read by prometheus_client; no two have the same."""
+    found = Counter(
+        (sample.name, frozenset(sample.labels.items()))
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    )
+    assert not [key for key, count in found.items() if count > 1]
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def values(text: str, name: str, **labels: str) -> list[float]:
+    return [
+        value
+        for (sample, found), value in samples_of(text).items()
+        if sample == f"azure_backup_{name}" and labels.items() <= dict(found).items()
+    ]
+
+
+def test_a_running_job_has_no_end_timestamp() -> None:
+    """Absent, not 0: 0 would read as 1970 and fire every "backup too old" alert."""
+    text = page_of(a_snapshot(a_running_job()))
+
+    assert "azure_backup_job_end_timestamp_seconds{" not in text
+    assert values(text, "job_status", status="InProgress", job_id="r1") == [1]
+
+
+def test_the_newest_finished_job_of_an_item() -> None:
+    text = page_of(a_snapshot(a_job(detail=a_detail())))
+
+    assert values(text, "last_job_status", status="Completed") == [1]
+    assert values(text, "last_job_status", status="Failed") == [0]
+    assert len(values(text, "last_job_status")) == 5
+    assert values(text, "last_job_duration_seconds") == [1200]
+    assert values(text, "last_job_backup_size_bytes") == [2**20]
+    assert values(text, "last_job_end_timestamp_seconds") == [hours_ago(1).timestamp()]
+    assert values(text, "last_job_task_status", status="Completed") == [1, 1]
+    assert values(text, "last_job_task_duration_seconds", step="2") == [300]
+    assert values(text, "last_success_timestamp_seconds") == [hours_ago(1).timestamp()]
+    assert values(text, "task_last_success_timestamp_seconds", task="Take Snapshot")
+    assert values(text, "consecutive_failures") == [0]
+
+
+def test_a_status_we_do_not_know_is_other() -> None:
+    text = page_of(a_snapshot(a_job(status="Invalid")))
+
+    assert values(text, "last_job_status", status="Other") == [1]
+    assert values(text, "job_status", status="Invalid") == [1]
+
+
+def test_unknown_is_absent() -> None:
+    """A job known from the list alone has neither size nor tasks; they are not 0."""
+    text = page_of(a_snapshot(a_job(duration_seconds=None)))
+
+    for name in ("last_job_backup_size_bytes", "last_job_task_status", "job_duration_seconds"):
+        assert values(text, name) == []
+
+
+def test_a_vault_that_was_never_read_says_so_and_nothing_else() -> None:
+    text = page_of(
+        VaultSnapshot(vault=a_vault(), refresh_interval=timedelta(minutes=5)),
+    )
+
+    assert values(text, "vault_up") == []
+    assert values(text, "vault_refresh_errors_total") == [0] * len(ErrorKind)
+    assert values(text, "jobs") == []
+
+
+def test_a_vault_that_is_down_keeps_its_data_marked() -> None:
+    text = page_of(a_snapshot(a_job(), up=False, errors={ErrorKind.TIMEOUT: 3}))
+
+    assert values(text, "vault_up") == [0]
+    assert values(text, "vault_refresh_errors_total", kind="timeout") == [3]
+    assert values(text, "last_job_status", status="Completed") == [1]
+
+
+@pytest.mark.parametrize(
+    "name", ['quo"te', "back\\slash", "new\nline", "Ünïcödé 🎛", "\\n", "\r\x0b "]
+)
+def test_any_label_value_comes_back_as_it_was(name: str) -> None:
+    text = page_of(a_snapshot(a_job(item=name)))
+
+    assert {
+        dict(labels)["item"] for sample, labels in samples_of(text) if "last_job" in sample
+    } == {name}
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))))
+def test_every_page_can_be_parsed_in_both_formats(names: list[str]) -> None:
+    jobs = [a_job(str(n), item=name, operation=name) for n, name in enumerate(names)]
+    page = build_page([vault_blocks(a_snapshot(*jobs))])
+
+    parsed = samples_of(text_of(page.text))
+    openmetrics = list(parse_openmetrics(text_of(page.openmetrics, b"# EOF\n")))
+
+    assert len(parsed) == page.series == sum(len(family.samples) for family in openmetrics)
+
+
+def test_families_stand_together_over_all_vaults() -> None:
+    """The text format wants one block of lines for each family, with one HELP and TYPE."""
+    other = a_snapshot(a_job(), vault=a_vault(name="vault-b"))
+    text = page_of(a_snapshot(a_job()), other)
+    names = [line.split("{")[0] for line in text.splitlines() if not line.startswith("#")]
+    changes = sum(1 for a, b in itertools.pairwise(names) if a != b)
+
+    assert changes == len(set(names)) - 1
+    assert text.count("# TYPE azure_backup_vault_up gauge") == 1
+
+
+def test_gzip_is_one_member_with_the_exporters_own_metrics_at_the_end() -> None:
+    """``curl --compressed`` reads one member only."""
+    page = build_page([vault_blocks(a_snapshot(a_job())), vault_blocks(a_snapshot())])
+    tail = b"own 1\n" * 100
+
+    assert gzip.decompress(b"".join(page.text.gzip(tail))).decode() == text_of(page.text, tail)
+    assert gzip.decompress(b"".join(build_page([]).text.gzip(tail))) == tail
+
+
+def test_both_formats_agree_with_prometheus_client() -> None:
+    """The same samples through its own encoders give the same families and values."""
+    registry = CollectorRegistry()
+    Gauge("own", "Own.", registry=registry).set(1)
+    page = build_page([vault_blocks(a_snapshot(a_job(detail=a_detail()), a_running_job()))])
+
+    text = text_of(page.text, generate_latest(registry))
+    openmetrics = text_of(page.openmetrics, generate_openmetrics(registry))
+
+    in_text = samples_of(text)
+    in_openmetrics = {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in parse_openmetrics(openmetrics)
+        for sample in family.samples
+    }
+    assert in_text == in_openmetrics
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**60), 2**60))
+def test_a_value_reads_back_as_the_same_float(value: float) -> None:
+    assert float(format_value(value)) == float(value)
+
+
+def test_a_whole_number_has_no_point() -> None:
+    assert [format_value(v) for v in (1, 1.0, 2445279232.0, 0.5, True)] == [
+        "1",
+        "1",
+        "2445279232",
+        "0.5",
+        "1",
+    ]
+    assert format_value(-0.0) in ("0", "-0.0")
+    assert math.isclose(float(format_value(1223.0896697)), 1223.0896697)
+
+
+def test_every_family_has_help_type_and_the_prefix() -> None:
+    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
+    for family in FAMILIES:
+        assert family.name.startswith("azure_backup_")
+        assert family.help.endswith(".")
+        assert (family.type == "counter") == family.name.endswith("_total")
+        assert not set(family.labels) & set(family.key)
+
+
+def test_the_contract_of_families_and_labels() -> None:
+    """SPEC 5, word for word: dashboards and rules rely on it."""
+    item = (
+        "subscription_id resource_group vault backup_management_type container item operation"
+        " backup_type"
+    )
+    vault = "subscription_id resource_group vault"
+    expected = {
+        "azure_backup_jobs": f"{vault} backup_management_type operation status",
+        "azure_backup_vault_up": vault,
+        "azure_backup_vault_last_refresh_success_timestamp_seconds": vault,
+        "azure_backup_vault_refresh_duration_seconds": vault,
+        "azure_backup_vault_refresh_interval_seconds": vault,
+        "azure_backup_vault_refresh_errors_total": f"{vault} kind",
+        "azure_backup_vault_details_pending": vault,
+        "azure_backup_vault_job_series_dropped": vault,
+        "azure_backup_last_job_status": f"{item} status",
+        "azure_backup_last_job_duration_seconds": item,
+        "azure_backup_last_job_backup_size_bytes": item,
+        "azure_backup_last_job_data_transferred_bytes": item,
+        "azure_backup_last_job_start_timestamp_seconds": item,
+        "azure_backup_last_job_end_timestamp_seconds": item,
+        "azure_backup_last_job_task_status": f"{item} task step status",
+        "azure_backup_last_job_task_duration_seconds": f"{item} task step",
+        "azure_backup_last_job_info": f"{item} job_id job_type workload_type activity_id",
+        "azure_backup_last_job_error_info": f"{item} error_code error_title",
+        "azure_backup_last_success_timestamp_seconds": item,
+        "azure_backup_task_last_success_timestamp_seconds": f"{item} task",
+        "azure_backup_consecutive_failures": item,
+        "azure_backup_job_status": f"{item} job_id status",
+        "azure_backup_job_duration_seconds": f"{item} job_id",
+        "azure_backup_job_start_timestamp_seconds": f"{item} job_id",
+        "azure_backup_job_end_timestamp_seconds": f"{item} job_id",
+        "azure_backup_job_backup_size_bytes": f"{item} job_id",
+        "azure_backup_job_data_transferred_bytes": f"{item} job_id",
+        "azure_backup_job_progress_ratio": f"{item} job_id",
+        "azure_backup_job_estimated_remaining_seconds": f"{item} job_id",
+        "azure_backup_job_task_status": f"{item} job_id task step status",
+        "azure_backup_job_task_duration_seconds": f"{item} job_id task step",
+    }
+
+    assert {f.name: " ".join((*f.key, *f.labels)) for f in FAMILIES} == expected
