@@ -1,0 +1,1 @@
+"""Measurements behind the numbers in the docs; each prints what it measured."""

@@ -1,0 +1,263 @@
+"""The session: what is tried again, what is told, and where the token never goes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import responses
+from azure.core.credentials import AccessToken
+
+from exporter.azure.credentials import BearerAuth
+from exporter.azure.session import ArmSession
+from exporter.clock import SystemClock
+from exporter.errors import ArmError, ErrorKind, NotNowError
+from exporter.metrics.selfmetrics import SelfMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BASE = "https://arm.example"
+URL = f"{BASE}/things"
+LATER = 1e18
+
+
+class FiveLineCredential:
+    """Hands out a token and counts how often it was asked."""
+
+    def __init__(self, lifetime: float = 3600) -> None:
+        self.asked = 0
+        self.lifetime = lifetime
+        self.failure: Exception | None = None
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        self.asked += 1
+        if self.failure:
+            raise self.failure
+        return AccessToken(f"token-{self.asked}", int(time.time() + self.lifetime))
+
+
+class Edge:
+    """A session and what belongs to it."""
+
+    def __init__(self, credential: FiveLineCredential | None = None) -> None:
+        self.metrics = SelfMetrics()
+        self.stop = threading.Event()
+        self.permits = 0
+        self.session = ArmSession(
+            base_url=BASE,
+            auth=BearerAuth(credential or FiveLineCredential(), "scope"),
+            timeout=timedelta(seconds=5),
+            max_concurrency=2,
+            clock=SystemClock(),
+            metrics=self.metrics,
+            stop=self.stop,
+            backoff_seconds=0.001,
+        )
+
+    def permit(self) -> None:
+        self.permits += 1
+
+    def get(self, url: str = "/things", give_up_at: float = LATER) -> Any:
+        return self.session.get(url, api="test", give_up_at=give_up_at, permit=self.permit).body
+
+    def count(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(
+            f"azure_backup_exporter_{name}", {"api": "test", **labels}
+        )
+
+
+@pytest.fixture
+def edge() -> Edge:
+    return Edge()
+
+
+@pytest.fixture(autouse=True)
+def arm() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+def failure(arm: responses.RequestsMock, edge: Edge, **answer: Any) -> ArmError:
+    arm.get(URL, **answer)
+    with pytest.raises(ArmError) as caught:
+        edge.get(give_up_at=0)
+    return caught.value
+
+
+def test_an_answer_is_decoded_and_counted(arm: responses.RequestsMock, edge: Edge) -> None:
+    arm.get(URL, json={"value": []})
+
+    assert edge.get() == {"value": []}
+    assert arm.calls[0].request.headers["Authorization"] == "Bearer token-1"
+    assert edge.count("api_requests_total", code="200") == 1
+    assert edge.count("api_request_duration_seconds_count") == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 500, "json": {"error": {"code": "RestApiInternalError", "message": "m"}}},
+        {"status": 502, "body": "<html>403 - Forbidden</html>", "content_type": "text/html"},
+        {"status": 503, "json": {"error": {"code": "ServerTimeout", "message": "m"}}},
+        {"status": 504, "json": {"error": {"code": "GatewayTimeout", "message": "m"}}},
+        {"status": 500, "body": "<html>Runtime Error</html>", "content_type": "application/json"},
+        {"status": 200, "body": "<html>Runtime Error</html>", "content_type": "application/json"},
+        {"status": 200, "body": '{"value": [', "content_type": "application/json"},
+        {"body": requests.exceptions.ReadTimeout("stalled")},
+        {"body": requests.exceptions.ConnectionError("reset")},
+    ],
+)
+def test_what_passes_is_tried_again(
+    arm: responses.RequestsMock, edge: Edge, fault: dict[str, Any]
+) -> None:
+    """After a 5xx the very next request was fine in 41 of 43 recorded cases (FACTS 9)."""
+    arm.get(URL, **fault)
+    arm.get(URL, json={"fine": True})
+
+    assert edge.get() == {"fine": True}
+    assert edge.count("api_retries_total") == 1
+    assert edge.permits == 2, "each attempt spends from the read budget"
+
+
+def test_it_gives_up_after_some_attempts(arm: responses.RequestsMock, edge: Edge) -> None:
+    arm.get(URL, status=500, json={"ErrorCode": "Cloud", "Message": {"Value": "Broken.\r\nWait."}})
+
+    with pytest.raises(ArmError, match=r"Azure answered 500 Cloud: Broken\. Wait\.") as caught:
+        edge.get()
+
+    assert caught.value.kind is ErrorKind.SERVER
+    assert len(arm.calls) == 4
+
+
+def test_it_gives_up_before_the_next_refresh_is_due(
+    arm: responses.RequestsMock, edge: Edge
+) -> None:
+    arm.get(URL, status=500)
+
+    with pytest.raises(ArmError):
+        edge.get(give_up_at=time.monotonic())
+
+    assert len(arm.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, ErrorKind.PAYLOAD),
+        (401, ErrorKind.UNAUTHORIZED),
+        (403, ErrorKind.FORBIDDEN),
+        (404, ErrorKind.NOT_FOUND),
+        (409, ErrorKind.PAYLOAD),
+        (429, ErrorKind.THROTTLED),
+        (302, ErrorKind.PAYLOAD),
+    ],
+)
+def test_what_does_not_pass_is_told_at_once(
+    arm: responses.RequestsMock, edge: Edge, status: int, kind: ErrorKind
+) -> None:
+    arm.get(URL, status=status, json={"error": {"code": "Code", "message": "Message"}})
+
+    with pytest.raises(ArmError, match=f"Azure answered {status} Code: Message") as caught:
+        edge.get()
+
+    assert caught.value.kind is kind
+    assert len(arm.calls) == 1
+    assert edge.count("api_requests_total", code=str(status)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "code"),
+    [
+        (requests.exceptions.ConnectTimeout("x"), ErrorKind.TIMEOUT, "timeout"),
+        (requests.exceptions.ReadTimeout("x"), ErrorKind.TIMEOUT, "timeout"),
+        (requests.exceptions.ConnectionError("refused"), ErrorKind.NETWORK, "network"),
+        (requests.exceptions.SSLError("bad certificate"), ErrorKind.NETWORK, "network"),
+    ],
+)
+def test_no_answer_has_a_reason_too(
+    arm: responses.RequestsMock, edge: Edge, fault: Exception, kind: ErrorKind, code: str
+) -> None:
+    assert failure(arm, edge, body=fault).kind is kind
+    assert edge.count("api_requests_total", code=code) == 1
+
+
+def test_the_token_goes_to_resource_manager_only(edge: Edge) -> None:
+    """``nextLink`` comes from the answer; it is followed to the same host and scheme only."""
+    for url in ("https://evil.example/x", "http://arm.example/x", "https://arm.example@evil.example"):
+        with pytest.raises(ArmError, match="another host") as caught:
+            edge.get(url)
+        assert caught.value.kind is ErrorKind.PAYLOAD
+
+
+def test_one_sign_in_serves_many_requests(arm: responses.RequestsMock) -> None:
+    credential = FiveLineCredential()
+    edge = Edge(credential)
+    arm.get(URL, json={})
+
+    for _ in range(3):
+        edge.get()
+
+    assert credential.asked == 1
+
+
+def test_a_token_is_renewed_before_it_expires(arm: responses.RequestsMock) -> None:
+    credential = FiveLineCredential(lifetime=200)
+    edge = Edge(credential)
+    arm.get(URL, json={})
+
+    edge.get()
+    edge.get()
+
+    assert credential.asked == 2
+
+
+def test_a_renewal_that_fails_costs_nothing_while_the_old_token_lasts(
+    arm: responses.RequestsMock,
+) -> None:
+    credential = FiveLineCredential(lifetime=200)
+    edge = Edge(credential)
+    arm.get(URL, json={})
+    edge.get()
+
+    credential.failure = RuntimeError("sign-in is down")
+
+    assert edge.get() == {}
+    assert arm.calls[-1].request.headers["Authorization"] == "Bearer token-1"
+
+
+def test_a_token_that_azure_refuses_is_not_used_again(arm: responses.RequestsMock) -> None:
+    edge = Edge()
+    arm.get(URL, status=401, json={"error": {"code": "ExpiredAuthenticationToken"}})
+    arm.get(URL, json={})
+
+    with pytest.raises(ArmError):
+        edge.get()
+    edge.get()
+
+    assert arm.calls[-1].request.headers["Authorization"] == "Bearer token-2"
+
+
+def test_without_a_token_nothing_is_sent_and_sign_in_is_not_tried_for_every_vault() -> None:
+    """DefaultAzureCredential needs seconds to find out that there is no identity."""
+    credential = FiveLineCredential()
+    credential.failure = RuntimeError("no identity here\n\nTo mitigate this, see a link.")
+    edge = Edge(credential)
+
+    for _ in range(3):
+        with pytest.raises(ArmError, match="no token for scope: no identity here") as caught:
+            edge.get()
+        assert caught.value.kind is ErrorKind.UNAUTHORIZED
+
+    assert credential.asked == 1
+
+
+def test_when_the_exporter_stops_nothing_more_is_sent(edge: Edge) -> None:
+    edge.stop.set()
+
+    with pytest.raises(NotNowError):
+        edge.get()
