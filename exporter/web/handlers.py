@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -53,7 +54,7 @@ def make_application(site: Site) -> tornado.web.Application:
     """The paths and their handlers."""
     arguments = {"site": site}
     routes: list[tuple[str, type[Handler], dict[str, Any]]] = [
-        (site.telemetry_path, Metrics, arguments),
+        (re.escape(site.telemetry_path), Metrics, arguments),
         (r"/", Status, arguments),
         (r"/-/healthy", Healthy, arguments),
         (r"/-/ready", Ready, arguments),

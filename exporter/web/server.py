@@ -73,8 +73,9 @@ class WebServer:
 
     def stop(self) -> None:
         """Stop accepting, let running answers end, then return."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(_DRAIN_SECONDS + 1)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(_DRAIN_SECONDS + 1)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
