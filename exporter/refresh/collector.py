@@ -62,14 +62,8 @@ class Collector:
         api = BackupJobsApi(self._session, azure.api_versions.backup_jobs, metrics)
         vaults = [entry.vault() for entry in config.vaults]
         settings = self.settings = config.settings()
-        success = settings.success_statuses
         self.config = config
-        self.states: dict[str, VaultState] = {}
-        for vault in vaults:
-            state = previous.states.get(vault.id) if previous else None
-            self.states[vault.id] = state or VaultState()
-            if state and previous and previous.settings.success_statuses != success:
-                state.history = rejudge(state.history, settings)
+        self.states = {vault.id: _state(vault, config, previous, clock) for vault in vaults}
         self.budgets: dict[tuple[str, str], ReadBudget] = _budgets(config, vaults, previous)
         metrics.reads_remaining.clear()
         gates = {
@@ -134,6 +128,21 @@ class Collector:
 def _shares(vault: Vault) -> tuple[str, str]:
     """Vaults of one subscription and region share a read budget (FACTS 10)."""
     return vault.subscription_id, vault.location
+
+
+def _state(vault: Vault, config: Config, previous: Collector | None, clock: Clock) -> VaultState:
+    """What was known of the vault, as far as the new configuration leaves it standing."""
+    state = previous.states.get(vault.id) if previous else None
+    if state is None or previous is None:
+        return VaultState()
+    if previous.settings.success_statuses != config.settings().success_statuses:
+        state.history = rejudge(state.history, config.settings())
+    if state.up and previous.config.azure == config.azure:
+        next_at_latest = clock.monotonic() + config.refresh.interval.total_seconds()
+        state.due = min(state.due, next_at_latest)
+    else:
+        state.due = float("-inf")
+    return state
 
 
 def _budgets(

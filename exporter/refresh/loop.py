@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exporter.errors import NotNowError
+from exporter.refresh.threads import run_all, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,21 +75,16 @@ class RefreshLoop:
 
     def run(self) -> None:
         """Refresh until stopped. Reads under way are not waited for."""
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="refresh")
-        try:
-            while not self._stop.is_set():
-                self._changed.clear()
-                started, seconds_to_next = self._start_due()
-                for turn in started:
-                    pool.submit(self._refresh, turn)
-                self._clock.wait(self._changed, seconds_to_next)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while not self._stop.is_set():
+            self._changed.clear()
+            started, seconds_to_next = self._start_due()
+            for turn in started:
+                start_thread("refresh", self._refresh, turn)
+            self._clock.wait(self._changed, seconds_to_next)
 
     def run_once(self) -> None:
         """Refresh every vault one time and wait for all; what the budget forbids stays unread."""
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="refresh") as pool:
-            list(pool.map(self._refresh, self._turns))
+        run_all("refresh", self._refresh, self._turns, threads=self._threads)
 
     def _start_due(self) -> tuple[list[_Turn], float]:
         """Mark what may start now as running; also for how long nothing else is due.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -21,6 +20,7 @@ from exporter.backup.history import (
 from exporter.backup.rollup import roll_up
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.snapshot import VaultSnapshot
+from exporter.refresh.threads import run_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,11 +211,7 @@ class VaultRefresher:
             else:
                 reading.jobs.append(detail)
 
-        if wanted:
-            threads = min(self._detail_threads, len(wanted))
-            with ThreadPoolExecutor(threads, thread_name_prefix="detail") as pool:
-                for done in [pool.submit(read, job) for job in wanted]:
-                    done.result()
+        run_all("detail", read, wanted, threads=self._detail_threads)
         state = self.state
         state.history = merge_details(state.history, reading, self._settings)
         answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)

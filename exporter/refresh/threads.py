@@ -1,0 +1,52 @@
+"""Threads that do not hold up the exit.
+
+The standard library's pools wait at exit for a read that hangs; daemon threads do not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
+
+
+def start_thread(name: str, work: Callable[[T], None], argument: T) -> threading.Thread:
+    """Start work that ends by itself."""
+    thread = threading.Thread(target=work, args=(argument,), name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def run_all(name: str, work: Callable[[T], None], arguments: Iterable[T], *, threads: int) -> None:
+    """Do work for every argument, in order, on so many threads, and wait for the end.
+
+    Args:
+        name: Of the threads.
+        work: The first error it raises is raised here, after all the rest is done.
+        arguments: One for each call.
+        threads: At most.
+    """
+    waiting = deque(arguments)
+    errors: list[Exception] = []
+
+    def drain(_: None) -> None:
+        while waiting:
+            try:
+                argument = waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            try:
+                work(argument)
+            except Exception as error:
+                errors.append(error)
+
+    started = [start_thread(name, drain, None) for _ in range(min(threads, len(waiting)))]
+    for thread in started:
+        thread.join()
+    if errors:
+        raise errors[0]
