@@ -30,6 +30,7 @@ _ATTEMPTS: Final = 4
 _LONGEST_WAIT_SECONDS: Final = 15
 _LARGEST_ANSWER: Final = 256 * 2**20
 _PIECE: Final = 64 * 1024
+_DEEPEST_CAUSE: Final = 10
 _KINDS: Final = {
     401: ErrorKind.UNAUTHORIZED,
     403: ErrorKind.FORBIDDEN,
@@ -123,11 +124,24 @@ class ArmSession:
         """
         absolute = self._inside(url)
 
+        failed: ArmError | None = None
+
         def attempt() -> Answer:
+            nonlocal failed
             if self._stop.is_set():
                 raise NotNowError("the exporter stops", float("inf"))
-            permit()
-            return self._attempt(absolute, api)
+            try:
+                permit()
+            except NotNowError:
+                if failed:
+                    # The fault says more than the budget that forbids to try again.
+                    raise ArmError(failed.kind, str(failed)) from failed
+                raise
+            try:
+                return self._attempt(absolute, api)
+            except ArmError as error:
+                failed = error
+                raise
 
         def enough(state: tenacity.RetryCallState) -> bool:
             return (
@@ -174,26 +188,29 @@ class ArmSession:
     def _attempt(self, url: str, api: str) -> Answer:
         with self._free:
             started = self._clock.monotonic()
-            code = "network"
+            code = None
             try:
                 with self._session.get(
                     url, timeout=self._timeout, allow_redirects=False, stream=True
                 ) as response:
-                    content = self._read(response)
                     code = str(response.status_code)
+                    content = self._read(response)
             except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
+                code = "network"
                 raise ArmError(ErrorKind.NETWORK, f"TLS: {_reason(error)}") from error
             except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
                 code = "timeout"
                 message = f"no answer within {self._timeout:g} s"
                 raise ArmError(ErrorKind.TIMEOUT, message, retryable=True) from error
             except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+                code = "network"
                 raise ArmError(ErrorKind.NETWORK, _reason(error), retryable=True) from error
             finally:
-                self._metrics.requests.labels(api, code).inc()
-                self._metrics.request_duration.labels(api).observe(
-                    self._clock.monotonic() - started
-                )
+                if code:  # else there was no token, and nothing was sent
+                    self._metrics.requests.labels(api, code).inc()
+                    self._metrics.request_duration.labels(api).observe(
+                        self._clock.monotonic() - started
+                    )
         return self._answer(response, content)
 
     def _read(self, response: requests.Response) -> bytes:
@@ -239,8 +256,10 @@ def _passes(error: BaseException) -> bool:
 
 def _reason(error: Exception) -> str:
     """The innermost cause: requests wraps urllib3, which wraps the socket's error."""
-    cause: BaseException = error
-    while nested := cause.__cause__ or cause.__context__ or getattr(cause, "reason", None):
+    cause: object = error
+    for _ in range(_DEEPEST_CAUSE):
+        nested = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
+        nested = nested or getattr(cause, "reason", None)
         if not isinstance(nested, BaseException):
             break
         cause = nested

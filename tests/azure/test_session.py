@@ -188,7 +188,11 @@ def test_no_answer_has_a_reason_too(
 
 def test_the_token_goes_to_resource_manager_only(edge: Edge) -> None:
     """``nextLink`` comes from the answer; it is followed to the same host and scheme only."""
-    for url in ("https://evil.example/x", "http://arm.example/x", "https://arm.example@evil.example"):
+    for url in (
+        "https://evil.example/x",
+        "http://arm.example/x",
+        "https://arm.example@evil.example",
+    ):
         with pytest.raises(ArmError, match="another host") as caught:
             edge.get(url)
         assert caught.value.kind is ErrorKind.PAYLOAD
@@ -254,6 +258,32 @@ def test_without_a_token_nothing_is_sent_and_sign_in_is_not_tried_for_every_vaul
         assert caught.value.kind is ErrorKind.UNAUTHORIZED
 
     assert credential.asked == 1
+
+
+def test_a_budget_that_forbids_the_second_attempt_leaves_the_first_ones_fault(
+    arm: responses.RequestsMock, edge: Edge
+) -> None:
+    arm.get(URL, status=503)
+
+    def once() -> None:
+        edge.permit()
+        if edge.permits > 1:
+            raise NotNowError("spent", 5)
+
+    with pytest.raises(ArmError, match="503") as caught:
+        edge.session.get("/things", api="test", give_up_at=LATER, permit=once)
+    assert caught.value.kind is ErrorKind.SERVER
+
+
+def test_what_was_never_sent_is_not_counted() -> None:
+    credential = FiveLineCredential()
+    credential.failure = RuntimeError("no identity")
+    edge = Edge(credential)
+
+    with pytest.raises(ArmError):
+        edge.get()
+
+    assert edge.count("api_requests_total", code="network") is None
 
 
 def test_when_the_exporter_stops_nothing_more_is_sent(edge: Edge) -> None:

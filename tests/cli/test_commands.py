@@ -1,0 +1,98 @@
+"""The commands as a user runs them: what they print, and their exit codes (SPEC 2)."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from exporter import __version__
+from tests.processes import run
+
+VAULT = "vaults: [{subscription_id: s, resource_group: rg, name: v}]\n"
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_version_names_both_programs() -> None:
+    assert __version__ in run("--version").stdout
+    assert "Python 3." in run("--version").stdout
+
+
+def test_no_command_is_a_mistake_with_a_usage_line() -> None:
+    ended = run()
+
+    assert ended.returncode == 2
+    assert "usage: azure-backup-exporter" in ended.stderr
+
+
+def test_check_config_says_that_a_file_is_fine(tmp_path: Path) -> None:
+    ended = run("check-config", write(tmp_path, VAULT))
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "fine, 1 vault(s)" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["check-config"], ["serve", "--config.file"], ["once", "--config.file"]]
+)
+def test_a_bad_file_lists_every_problem_and_ends_with_2(tmp_path: Path, command: list[str]) -> None:
+    path = write(tmp_path, "vaults: []\nrefresh: {intervall: 5m}\n")
+    *start, last = command
+    arguments = [*start, f"{last}={path}"] if start else [last, path]
+
+    ended = run(*arguments)
+
+    assert ended.returncode == 2
+    assert "2 problem(s)" in ended.stderr
+    assert "vaults: needs at least one entry" in ended.stderr
+    assert "refresh.intervall: unknown key; did you mean interval?" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_schema_describes_the_file(tmp_path: Path) -> None:
+    schema = json.loads(run("config-schema").stdout)
+
+    assert schema["required"] == ["vaults"]
+    assert schema["additionalProperties"] is False
+    assert schema["$defs"]["Refresh"]["properties"]["interval"]["default"] == "5m"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{taken}", "nonsense"])
+def test_a_port_that_cannot_be_bound_is_told_and_ends_with_1(tmp_path: Path, address: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = address.format(taken=taken.getsockname()[1])
+        ended = run(
+            "serve",
+            f"--config.file={write(tmp_path, VAULT)}",
+            AZURE_BACKUP_EXPORTER_WEB_LISTEN_ADDRESS=listen,
+        )
+
+    assert ended.returncode == 1
+    assert f"cannot listen on {listen}" in ended.stderr
+
+
+def test_a_credential_that_cannot_be_set_up_is_told_and_ends_with_1(tmp_path: Path) -> None:
+    credential = "azure: {credential: {type: workload_identity}}\n"
+    empty = dict.fromkeys(("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"), "")
+
+    ended = run("serve", f"--config.file={write(tmp_path, VAULT + credential)}", **empty)
+
+    assert ended.returncode == 1
+    assert "credential workload_identity cannot be set up" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_health_check_without_an_exporter_fails() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    ended = run("healthcheck", f"--web.listen-address=:{port}")
+
+    assert ended.returncode == 1
+    assert f"http://127.0.0.1:{port}/-/healthy" in ended.stderr
