@@ -215,8 +215,9 @@ def _reconcile(known: BackupJob | None, new: BackupJob) -> BackupJob:
     if not known.running and new.running:
         return known
     if new.detail is None and known.running == new.running:
-        return replace(new, detail=known.detail)
-    return new
+        new = replace(new, detail=known.detail)
+    # The same object for the same job: memory stays flat over thousands of refreshes.
+    return known if new == known else new
 
 
 def _before(now: datetime, span: timedelta) -> datetime:
