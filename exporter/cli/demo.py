@@ -6,11 +6,15 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from exporter.cli.daemon import hold_signals, run_daemon
+from exporter.cli.exits import say
 from exporter.config import parse_config
 from exporter.simulator import Simulator, demo_fleet
 
 if TYPE_CHECKING:
     from argparse import Namespace
+
+_SPEED: Final = 120
+"""A night lasts 12 minutes, a job of 40 minutes 20 seconds."""
 
 _CONFIG: Final = """
 azure:
@@ -29,8 +33,10 @@ vaults: {vaults}
 def run(options: Namespace) -> int:
     """Serve a simulated fleet that lives on, until a signal ends it."""
     hold_signals()
-    with Simulator(fleet=demo_fleet()) as simulator:
+    with Simulator(fleet=demo_fleet(speed=_SPEED)) as simulator:
         os.environ.update(simulator.identity_environ)
         vaults = [{"id": vault_id} for vault_id in simulator.vault_ids]
         text = _CONFIG.format(url=simulator.url, vaults=vaults)
+        host, _, port = options.listen_address.rpartition(":")
+        say(f"A simulated fleet is served at http://{host or 'localhost'}:{port}/ until Ctrl-C.")
         return run_daemon(options, lambda: parse_config(text, {}, source="demo"))

@@ -1,0 +1,155 @@
+"""The jobs that are served: the fleet's, and those put there to be replayed."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from exporter.simulator import ticks
+from exporter.simulator.arm_json import detail_document, list_document
+from exporter.simulator.inventory import Vault
+from exporter.simulator.lifecycle import Observation, observe
+from exporter.simulator.paging import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from exporter.simulator.arm_json import Document
+    from exporter.simulator.filters import Criteria
+    from exporter.simulator.fleet import Fleet
+    from exporter.simulator.job import Job
+
+_PUT_VAULT_LOCATION: Final = "westeurope"
+_VAULT_ID_SEGMENTS: Final = 9
+
+Listed = tuple["Job", Observation]
+
+
+class Catalogue:
+    """Finds vaults, job lists and jobs."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._vaults = {vault.id.lower(): vault for vault in fleet.vaults}
+        self._put: dict[str, dict[str, Document]] = {}
+
+    @property
+    def vaults(self) -> list[Vault]:
+        """All of them, in the fleet's order."""
+        return list(self._vaults.values())
+
+    def vault(self, vault_id: str) -> Vault | None:
+        """The vault of an id."""
+        return self._vaults.get(vault_id.lower())
+
+    def put_job(self, vault_id: str, payload: Mapping[str, Any]) -> None:
+        """Serve a job object as it is, in a vault that need not exist."""
+        key = vault_id.lower()
+        if key not in self._vaults:
+            self._vaults[key] = _vault_of_id(vault_id)
+        document: Document = json.loads(json.dumps(payload))
+        self._put.setdefault(key, {})[str(document["name"]).lower()] = document
+
+    def remove_job(self, vault_id: str, name: str) -> None:
+        """Take a job that was put back out."""
+        del self._put[vault_id.lower()][name.lower()]
+
+    def page(
+        self,
+        vault: Vault,
+        criteria: Criteria,
+        *,
+        after: Position | None,
+        size: int,
+        now: int,
+        api_version: str,
+    ) -> tuple[list[Document], Position | None]:
+        """One page of jobs, newest first, and where it ended unless it is the last."""
+        found: dict[Position, Listed | Document] = {}
+        put = self._put.get(vault.id.lower(), {})
+        for document in put.values():
+            position, accepted = _judge(document, criteria)
+            if accepted:
+                found[position] = document
+        matching = self._matching(vault, criteria, now)
+        found.update(
+            (position, listed) for position, listed in matching if listed[0].name not in put
+        )
+        positions = sorted(p for p in found if after is None or p > after)
+        jobs = [_listed_document(found[position], api_version) for position in positions[:size]]
+        return jobs, positions[size - 1] if len(positions) > size else None
+
+    def detail(self, vault: Vault, name: str, *, now: int, api_version: str) -> Document | None:
+        """One job with all it has."""
+        put = self._put.get(vault.id.lower(), {}).get(name.lower())
+        if put is not None:
+            return put
+        job = self._fleet.job(vault, name, now)
+        return None if job is None else detail_document(job, now, api_version)
+
+    def _matching(
+        self, vault: Vault, criteria: Criteria, now: int
+    ) -> Iterator[tuple[Position, Listed]]:
+        for job in self._fleet.jobs(vault, criteria.start, criteria.end, now):
+            if criteria.job_id not in ("", job.name):
+                continue
+            seen = observe(job, now)
+            if criteria.accept(
+                status=seen.status,
+                operation=seen.operation,
+                backup_management_type=job.item.workload.backup_management_type,
+            ):
+                yield Position(-job.start, job.name), (job, seen)
+
+
+def _listed_document(listed: Listed | Document, api_version: str) -> Document:
+    if isinstance(listed, tuple):
+        return list_document(*listed, api_version)
+    properties = listed.get("properties")
+    if not isinstance(properties, dict):
+        return listed
+    bare = {key: value for key, value in properties.items() if key != "extendedInfo"}
+    return {**listed, "properties": bare}
+
+
+def _judge(document: Document, criteria: Criteria) -> tuple[Position, bool]:
+    """Where a put job stands in the list, and whether the filter lets it through.
+
+    What it lacks or cannot be read never keeps it out: such jobs are put to be served.
+    """
+    properties = document.get("properties")
+    fields = properties if isinstance(properties, dict) else {}
+    start = _start(fields.get("startTime"))
+    accepted = criteria.job_id in ("", str(document["name"]).lower()) and criteria.accept(
+        status=str(fields.get("status", criteria.status)),
+        operation=str(fields.get("operation", criteria.operation)),
+        backup_management_type=str(
+            fields.get("backupManagementType", criteria.backup_management_type)
+        ),
+    )
+    if start is None:
+        return Position(0, str(document["name"])), accepted
+    early = criteria.start is not None and start < criteria.start
+    late = criteria.end is not None and start > criteria.end
+    return Position(-start, str(document["name"])), accepted and not early and not late
+
+
+def _start(text: object) -> int | None:
+    try:
+        instant = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return ticks.from_datetime(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+
+
+def _vault_of_id(vault_id: str) -> Vault:
+    segments = vault_id.split("/")
+    if len(segments) != _VAULT_ID_SEGMENTS:
+        raise ValueError(f"not the id of a vault: {vault_id}")
+    return Vault(
+        subscription_id=segments[2],
+        resource_group=segments[4],
+        name=segments[8],
+        location=_PUT_VAULT_LOCATION,
+    )

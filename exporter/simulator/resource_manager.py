@@ -1,0 +1,248 @@
+"""Answers requests as Azure Resource Manager does: routes, sign-in, limit, faults."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlencode
+from uuid import uuid4
+
+from exporter.simulator import identity, ticks
+from exporter.simulator.answers import Answer, Ending, gateway_error, json_answer
+from exporter.simulator.arm_errors import group_not_found, job_not_found, vault_not_found
+from exporter.simulator.arm_json import vault_document
+from exporter.simulator.faults import Circumstances
+from exporter.simulator.filters import FilterError, parse_filter
+from exporter.simulator.paging import Position, next_link, read_token
+from exporter.simulator.recording import RecordedRequest, Request
+
+if TYPE_CHECKING:
+    from exporter.simulator.arm_json import Document
+    from exporter.simulator.catalogue import Catalogue
+    from exporter.simulator.clock import Clock
+    from exporter.simulator.identity import Identity
+    from exporter.simulator.injections import Injection
+    from exporter.simulator.inventory import Vault
+    from exporter.simulator.limits import ReadLimiter
+
+_SUBSCRIPTION: Final = r"/subscriptions/(?P<subscription>[^/]+)"
+_GROUP: Final = r"/resourceGroups/(?P<group>[^/]+)"
+_VAULTS: Final = r"/providers/Microsoft\.RecoveryServices/vaults"
+_VAULT: Final = f"(?P<vault>{_SUBSCRIPTION}{_GROUP}{_VAULTS}/(?P<name>[^/]+))"
+
+# Azure compares paths without case (F§2).
+_ROUTES: Final = {
+    api: re.compile(pattern, re.IGNORECASE)
+    for api, pattern in {
+        "token": re.escape(identity.PATH),
+        "vaults": f"{_SUBSCRIPTION}(?:{_GROUP})?{_VAULTS}",
+        "vault": _VAULT,
+        "list": f"{_VAULT}/backupJobs",
+        "detail": f"{_VAULT}/backupJobs/(?P<job>[^/]+)",
+    }.items()
+}
+_API_VERSION: Final = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
+# Azure's page sizes vary between these and three times as many (F§3).
+_VAULTS_PER_PAGE: Final = 200
+
+
+@dataclass(slots=True)
+class _Call:
+    """A request and what its path says."""
+
+    request: Request
+    api: str
+    parts: dict[str, str]
+    query: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Azure writes $skipToken here, $skiptoken there (F§3).
+        self.query = {key.lower(): value for key, value in self.request.query.items()}
+
+    @property
+    def api_version(self) -> str:
+        return self.query.get("api-version", "")
+
+
+class ResourceManager:
+    """Turns requests into answers. Not safe for threads: its owner locks.
+
+    Attributes:
+        base_url: Of this server, for links to next pages.
+        injections: Faults in force; the first that fits is used.
+        recorded: Requests so far.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        clock: Clock,
+        identity: Identity,
+        limiter: ReadLimiter,
+        page_size: int,
+        most_recorded: int,
+    ) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._identity = identity
+        self.limiter = limiter
+        self._page_size = page_size
+        self.recorded: deque[RecordedRequest] = deque(maxlen=most_recorded)
+        self.base_url = ""
+        self.injections: list[Injection] = []
+
+    def respond(self, request: Request) -> Answer:
+        """Answer a request."""
+        call = _call(request)
+        vault = self._catalogue.vault(call.parts.get("vault", ""))
+        answer = self._spoilt(call, self._answer(call, vault))
+        self.recorded.append(
+            RecordedRequest(
+                api=call.api,
+                method=request.method,
+                path=request.path,
+                query=dict(request.query),
+                status=0 if answer.ending in (Ending.SILENT, Ending.RESET) else answer.status,
+                vault=vault.id if vault else "",
+                job_id=call.parts.get("job", ""),
+                at=self._clock(),
+            )
+        )
+        request_id = str(uuid4())
+        return answer.with_headers(
+            {
+                "Cache-Control": "no-cache",
+                "X-Content-Type-Options": "nosniff",
+                "x-ms-request-id": request_id,
+                "x-ms-correlation-request-id": request_id,
+            }
+        )
+
+    def _spoilt(self, call: _Call, answer: Answer) -> Answer:
+        about = call.parts.get("vault", "").lower(), call.parts.get("job", "").lower()
+        for injection in self.injections:
+            if injection.befalls(call.api, *about):
+                path = quote(call.request.path, safe="/()")
+                url = f"{self.base_url}{path}?{urlencode(call.request.query, quote_via=quote)}"
+                circumstances = Circumstances(url, call.request.path, self._clock())
+                return injection.use().spoil(answer, circumstances)
+        return answer
+
+    def _answer(self, call: _Call, vault: Vault | None) -> Answer:
+        if call.request.method != "GET":
+            return gateway_error(405, "MethodNotAllowed", "The simulator only reads.")
+        if call.api == "token":
+            return self._identity.issue(call.request.query, call.request.headers)
+        refusal = self._identity.refusal(call.request.headers) or _bad_version(call)
+        if refusal is not None:
+            return refusal
+        return self._vaults(call) if call.api == "vaults" else self._about_vault(call, vault)
+
+    def _about_vault(self, call: _Call, vault: Vault | None) -> Answer:
+        if call.api == "other":
+            return gateway_error(404, "InvalidResourceType", "There is no such resource type.")
+        if vault is None:
+            return vault_not_found(call.parts["group"], call.parts["name"])
+        if call.api == "vault":
+            return json_answer(vault_document(vault))
+        region = vault.subscription_id, vault.location
+        answer = self.limiter.refusal(*region, self._clock())
+        if answer is None:
+            answer = self._jobs(call, vault) if call.api == "list" else self._job(call, vault)
+        return answer.with_headers(self.limiter.headers(*region))
+
+    def _vaults(self, call: _Call) -> Answer:
+        subscription = call.parts["subscription"].lower()
+        group = call.parts.get("group", "").lower()
+        vaults = [
+            vault
+            for vault in self._catalogue.vaults
+            if vault.subscription_id.lower() == subscription
+            and group in ("", vault.resource_group.lower())
+        ]
+        if group and not vaults:
+            return group_not_found(call.parts["group"])
+        if not vaults:
+            message = f"The subscription '{subscription}' could not be found."
+            return gateway_error(404, "SubscriptionNotFound", message)
+        after = _position(call)
+        if isinstance(after, Answer):
+            return after
+        first = after.order if after else 0
+        last = first + _VAULTS_PER_PAGE
+        documents = [vault_document(vault) for vault in vaults[first:last]]
+        return self._page(call, documents, Position(last, "") if last < len(vaults) else None)
+
+    def _jobs(self, call: _Call, vault: Vault) -> Answer:
+        after = _position(call)
+        if isinstance(after, Answer):
+            return after
+        try:
+            criteria = parse_filter(call.query.get("$filter", ""))
+        except FilterError as error:
+            return gateway_error(400, "BMSUserErrorInvalidInput", str(error))
+        jobs, end = self._catalogue.page(
+            vault,
+            criteria,
+            after=after,
+            size=self._page_size,
+            now=ticks.from_datetime(self._clock()),
+            api_version=call.api_version,
+        )
+        return self._page(call, jobs, end)
+
+    def _job(self, call: _Call, vault: Vault) -> Answer:
+        document = self._catalogue.detail(
+            vault,
+            call.parts["job"],
+            now=ticks.from_datetime(self._clock()),
+            api_version=call.api_version,
+        )
+        return job_not_found() if document is None else json_answer(document)
+
+    def _page(self, call: _Call, documents: list[Document], end: Position | None) -> Answer:
+        """A page. The last one has no nextLink at all (F§3)."""
+        page: Document = {"value": documents}
+        if end is not None:
+            query = {
+                key: value
+                for key, value in call.request.query.items()
+                if key.lower() != "$skiptoken"
+            }
+            page["nextLink"] = next_link(self.base_url, quote(call.request.path), query, end)
+        return json_answer(page)
+
+
+def _call(request: Request) -> _Call:
+    for api, route in _ROUTES.items():
+        match = route.fullmatch(request.path)
+        if match is not None:
+            parts = {key: value for key, value in match.groupdict().items() if value}
+            return _Call(request, api, parts)
+    return _Call(request, "other", {})
+
+
+def _bad_version(call: _Call) -> Answer | None:
+    if not call.api_version:
+        return gateway_error(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    if _API_VERSION.fullmatch(call.api_version) is None:
+        message = f"The api-version '{call.api_version}' is invalid."
+        return gateway_error(400, "InvalidApiVersionParameter", message)
+    return None
+
+
+def _position(call: _Call) -> Position | Answer | None:
+    token = call.query.get("$skiptoken")
+    if token is None:
+        return None
+    try:
+        return read_token(token)
+    except ValueError:
+        return gateway_error(400, "InvalidSkipToken", "The $skipToken is invalid.")

@@ -1,0 +1,195 @@
+"""A small Azure Resource Manager on loopback, with what tests and the demo steer it by."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from exporter.simulator import identity
+from exporter.simulator.catalogue import Catalogue
+from exporter.simulator.clock import Clock, system_clock
+from exporter.simulator.identity import Identity
+from exporter.simulator.injections import Api, Injection
+from exporter.simulator.limits import RateLimit, ReadLimiter
+from exporter.simulator.resource_manager import ResourceManager
+from exporter.simulator.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from exporter.simulator.answers import Answer
+    from exporter.simulator.faults import Fault
+    from exporter.simulator.fleet import Fleet
+    from exporter.simulator.recording import RecordedRequest, Request
+
+_LOOPBACK: Final = "127.0.0.1"
+_MOST_RECORDED: Final = 100_000
+
+
+class Simulator:
+    """Serves a fleet's vaults and jobs from construction on; use it as a context manager.
+
+    Every method may be called from any thread while requests are answered.
+
+    Args:
+        fleet: What is protected.
+        clock: The service's time; ``fleet`` has the schedules' own.
+        rate_limit: On reads of jobs; None for no limit.
+        page_size: Jobs in a page of a list.
+        latency: Every answer comes this late.
+        token_lifetime: Counted in the machine's time.
+        host: Where it listens.
+        port: 0 for any that is free.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        clock: Clock = system_clock,
+        rate_limit: RateLimit | None = None,
+        page_size: int = 400,
+        latency: timedelta = timedelta(),
+        token_lifetime: timedelta = timedelta(hours=24),
+        host: str = _LOOPBACK,
+        port: int = 0,
+    ) -> None:
+        self._lock = Lock()
+        self._latency = latency
+        self._identity = Identity(token_lifetime)
+        self._catalogue = Catalogue(fleet)
+        self._manager = ResourceManager(
+            catalogue=self._catalogue,
+            clock=clock,
+            identity=self._identity,
+            limiter=ReadLimiter(rate_limit),
+            page_size=page_size,
+            most_recorded=_MOST_RECORDED,
+        )
+        self._server = Server(self._respond, host, port)
+        address, chosen_port = self._server.address
+        self.url = f"http://{address}:{chosen_port}"
+        self._manager.base_url = self.url
+        self._stopped = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Close all connections; also a second time."""
+        if not self._stopped:
+            self._stopped = True
+            self._server.stop()
+
+    @property
+    def identity_environ(self) -> dict[str, str]:
+        """The environment in which a managed identity gets its tokens here."""
+        return {
+            "IDENTITY_ENDPOINT": f"{self.url}{identity.PATH}",
+            "IDENTITY_HEADER": self._identity.header,
+        }
+
+    @property
+    def vault_ids(self) -> list[str]:
+        """Of all vaults, in the fleet's order."""
+        with self._lock:
+            return [vault.id for vault in self._catalogue.vaults]
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """The last 100,000 requests, oldest first."""
+        with self._lock:
+            return list(self._manager.recorded)
+
+    def clear_requests(self) -> None:
+        """Forget the requests so far."""
+        with self._lock:
+            self._manager.recorded.clear()
+
+    @property
+    def stalled(self) -> int:
+        """How many clients a Stall keeps waiting now."""
+        return self._server.held
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The limit in force. A new one starts with fresh counters."""
+        return self._manager.limiter.limit
+
+    @rate_limit.setter
+    def rate_limit(self, limit: RateLimit | None) -> None:
+        with self._lock:
+            self._manager.limiter = ReadLimiter(limit)
+
+    def inject(
+        self,
+        fault: Fault,
+        *,
+        api: Api | None = None,
+        vault_id: str | None = None,
+        job_id: str | None = None,
+        times: int | None = None,
+    ) -> Injection:
+        """Let a fault happen to requests; of several that fit, the first injected happens.
+
+        Args:
+            fault: What goes wrong.
+            api: Only to these; None means to all but ``token``.
+            vault_id: Only to requests about this vault.
+            job_id: Only to requests for this job's detail.
+            times: To so many requests; None until cleared.
+
+        Returns:
+            The injection; it counts its hits and can be cleared.
+        """
+        injection = Injection(
+            fault=fault,
+            api=api,
+            vault_id=vault_id.lower() if vault_id else None,
+            job_id=job_id.lower() if job_id else None,
+            times=times,
+        )
+        with self._lock:
+            self._manager.injections.append(injection)
+        return injection
+
+    def clear_faults(self) -> None:
+        """Let no injected fault happen any more."""
+        with self._lock:
+            self._manager.injections.clear()
+
+    def put_job(self, vault_id: str, payload: Mapping[str, Any]) -> None:
+        """Serve a job object in its detail form as it is; lists leave its extendedInfo out.
+
+        It replaces the job of that ``name``. A vault that the fleet lacks is created.
+        """
+        with self._lock:
+            self._catalogue.put_job(vault_id, payload)
+
+    def remove_job(self, vault_id: str, name: str) -> None:
+        """Take a put job out again.
+
+        Raises:
+            KeyError: No such job was put.
+        """
+        with self._lock:
+            self._catalogue.remove_job(vault_id, name)
+
+    def _respond(self, request: Request) -> Answer:
+        with self._lock:
+            answer = self._manager.respond(request)
+        return replace(answer, delay=answer.delay + self._latency)

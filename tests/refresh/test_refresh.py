@@ -1,0 +1,389 @@
+"""Refreshes against the simulator: which requests are made, and what the page says."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.simulator import (
+    EmptyList,
+    ForeignNextLink,
+    HtmlPage,
+    HttpError,
+    LoopingNextLink,
+    MalformedJobs,
+    Reset,
+    Throttled,
+    TruncatedJson,
+    sized_fleet,
+    ticks,
+)
+from tests.builders import NOW
+from tests.steering import Steered, steered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ARTICLE_VAULT = (
+    "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
+    "/providers/Microsoft.RecoveryServices/vaults/article"
+)
+
+
+def a_payload(name: str = "7ddead57-bcb9-4269-ac31-6a1b57588700", **changes: Any) -> dict[str, Any]:
+    """The job of Microsoft's article, in the article's own form, ended an hour ago."""
+    end = NOW - timedelta(hours=1)
+    properties: dict[str, Any] = {
+        "jobType": "AzureIaaSVMJob",
+        "duration": "00:20:23.0896697",
+        "actionsInfo": [1],
+        "virtualMachineVersion": "Compute",
+        "extendedInfo": {
+            "tasksList": [
+                {"taskId": "Take Snapshot", "duration": "00:00:00", "status": "Completed"},
+                {"taskId": "Transfer data to vault", "duration": "00:00:00", "status": "Completed"},
+            ],
+            "propertyBag": {"VM Name": "uttestvmub1", "Backup Size": "2332 MB"},
+        },
+        "entityFriendlyName": "uttestvmub1",
+        "backupManagementType": "AzureIaasVM",
+        "operation": "Backup",
+        "status": "Completed",
+        "startTime": f"{end - timedelta(seconds=1223.0896697):%Y-%m-%dT%H:%M:%S.%f}7Z",
+        "endTime": f"{end:%Y-%m-%dT%H:%M:%S.%f}4Z",
+        "activityId": "7df8e874-1d66-4f81-8e91-da2fe054811d",
+        **changes,
+    }
+    return {
+        "id": f"{ARTICLE_VAULT}/backupJobs/{name}",
+        "name": name,
+        "type": "Microsoft.RecoveryServices/vaults/backupJobs",
+        "properties": {key: value for key, value in properties.items() if value is not None},
+    }
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steered]:
+    """One vault without jobs of its own."""
+    fleet = sized_fleet(vaults=1, jobs=0, anchor=NOW)
+    with steered(monkeypatch, fleet) as stage:
+        yield stage
+
+
+@pytest.fixture
+def fleet3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steered]:
+    """3 vaults, 200 jobs, 5 of them running."""
+    fleet = sized_fleet(vaults=3, jobs=200, running=5, failing=0.2, anchor=NOW)
+    with steered(monkeypatch, fleet, page_size=1000) as stage:
+        yield stage
+
+
+def test_the_articles_job_has_the_articles_values(stage: Steered) -> None:
+    [vault] = stage.simulator.vault_ids
+    stage.simulator.put_job(vault, a_payload())
+
+    stage.refresh()
+
+    assert stage.values("last_job_duration_seconds") == [1223.0896697]
+    assert stage.values("last_job_backup_size_bytes") == [2445279232]
+    assert stage.values("last_job_status", status="Completed") == [1]
+    assert stage.values("last_job_task_status", status="Completed") == [1, 1]
+    assert stage.values("vault_up") == [1]
+    assert stage.values("vault_details_pending") == [0]
+
+
+def test_ten_refreshes_take_exactly_the_requests_of_the_formula(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SPEC 4: one list page, the running jobs, and the jobs finished since the last refresh.
+
+    Which those are is asked of the simulated fleet itself. At first the finished jobs are those
+    within ``metrics.window``.
+    """
+    fleet = sized_fleet(vaults=3, jobs=200, running=5, failing=0.2, anchor=NOW)
+    made, expected = Counter[str](), Counter[str]()
+    with steered(monkeypatch, fleet, page_size=1000) as stage:
+        since = NOW - timedelta(hours=24)
+        for _ in range(10):
+            now = stage.clock.now()
+            jobs = [job for v in fleet.vaults for job in fleet.jobs(v, None, None, tick(now))]
+            running = sum(job.end > tick(now) for job in jobs)
+            finished = sum(tick(since) < job.end <= tick(now) for job in jobs)
+            expected.update(list=3, detail=running + finished)
+            reads = stage.refresh()
+            made.update(api for api, _, _ in reads)
+            assert len(set(reads)) == len(reads), "nothing is read twice in one refresh"
+            assert made == expected
+            since = now
+            stage.clock.advance(hours=1)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n10 refreshes of 3 vaults with 200 jobs: {made.total()} requests,"
+            f" by the formula {expected.total()} ({dict(made)})\n"
+        )
+
+
+def tick(instant: datetime) -> int:
+    return ticks.from_datetime(instant)
+
+
+def test_a_refresh_without_news_is_one_page_for_each_vault(fleet3: Steered) -> None:
+    fleet3.refresh()
+    fleet3.clock.advance(hours=2)
+    fleet3.refresh()
+    fleet3.clock.advance(minutes=5)
+
+    assert Counter(api for api, _, _ in fleet3.refresh()) == {"list": 3}
+
+
+def test_pages_are_followed_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = sized_fleet(vaults=1, jobs=200, anchor=NOW)
+    with steered(monkeypatch, fleet, page_size=30) as stage:
+        reads = stage.refresh()
+
+        assert Counter(api for api, _, _ in reads)["list"] == 7
+        assert sum(stage.values("consecutive_failures")) == 0
+        assert len(stage.values("last_job_info")) == 25
+
+
+def test_a_job_that_changes_its_name_and_operation_is_one_series(stage: Steered) -> None:
+    """As databases do while they run (FACTS 1.3)."""
+    [vault] = stage.simulator.vault_ids
+    database = {"jobType": "AzureWorkloadJob", "backupManagementType": "AzureWorkload"}
+    running = {**database, "status": "InProgress", "endTime": None}
+    steps = [
+        a_payload(**running, operation="Backup", entityFriendlyName="systemdb"),
+        a_payload(**running, operation="Backup (Full)", entityFriendlyName="SYSTEMDB [host]"),
+        a_payload(**database, operation="Backup (Full)", entityFriendlyName="SYSTEMDB [host]"),
+    ]
+    for payload in steps:
+        stage.simulator.put_job(vault, payload)
+        stage.refresh()
+        stage.clock.advance(minutes=5)
+        assert len(stage.values("job_status")) == 1
+
+    assert stage.values("job_status", item="SYSTEMDB", container="host", backup_type="Full") == [1]
+    assert stage.values("last_job_status", item="SYSTEMDB", status="Completed") == [1]
+
+
+def test_a_running_job_that_vanishes_is_dropped(stage: Steered) -> None:
+    [vault] = stage.simulator.vault_ids
+    payload = a_payload(status="InProgress", endTime=None)
+    stage.simulator.put_job(vault, payload)
+    stage.refresh()
+    assert stage.values("job_status", status="InProgress") == [1]
+
+    stage.simulator.remove_job(vault, payload["name"])
+    stage.refresh()
+
+    assert stage.values("job_status") == []
+    assert stage.values("vault_up") == [1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (HttpError("unauthorized"), "unauthorized"),
+        (HttpError("forbidden"), "forbidden"),
+        (HttpError("vault_not_found"), "not_found"),
+        (HttpError("group_not_found"), "not_found"),
+        (HttpError("not_registered"), "payload"),
+        (Throttled(timedelta(minutes=1)), "throttled"),
+        (HttpError("internal"), "server"),
+        (HttpError("internal_old_shape"), "server"),
+        (HttpError("bad_gateway"), "server"),
+        (HttpError("unavailable"), "server"),
+        (HttpError("gateway_timeout"), "server"),
+        (HtmlPage(200), "payload"),
+        (HtmlPage(500), "server"),
+        (TruncatedJson(), "payload"),
+        (LoopingNextLink(), "payload"),
+        (ForeignNextLink("https://evil.example/"), "payload"),
+        (Reset(), "network"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_fault_takes_one_vault_down_and_costs_nothing_known(
+    monkeypatch: pytest.MonkeyPatch, fault: Any, kind: str
+) -> None:
+    with steered(monkeypatch, sized_fleet(vaults=2, jobs=20, anchor=NOW)) as stage:
+        stage.refresh()
+        before = stage.page
+        bad, good = ("vault-0000", "vault-0001")
+        injected = stage.simulator.inject(fault, api="list", vault_id=stage.simulator.vault_ids[0])
+        stage.clock.advance(minutes=5)
+        stage.refresh()
+
+        assert stage.values("vault_up", vault=bad) == [0]
+        assert stage.values("vault_up", vault=good) == [1]
+        assert stage.values("vault_refresh_errors_total", vault=bad, kind=kind) == [1]
+        assert sum(stage.values("vault_refresh_errors_total")) == 1
+        assert lines_about(stage.page, "last_job_", bad) == lines_about(before, "last_job_", bad)
+
+        injected.clear()
+        stage.clock.advance(hours=2)
+        stage.refresh()
+        assert stage.values("vault_up") == [1, 1]
+        assert lines_about(stage.page, "last_job_status", bad)
+
+
+def lines_about(page: str, family: str, vault: str) -> list[str]:
+    return [
+        line
+        for line in page.splitlines()
+        if line.startswith(f"azure_backup_{family}") and f'vault="{vault}"' in line
+    ]
+
+
+def test_what_a_vault_said_last_goes_after_keep_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stale number must not look fresh; what is known is not lost for all that."""
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=8, anchor=NOW)) as stage:
+        stage.refresh()
+        injected = stage.simulator.inject(HttpError("forbidden"), api="list")
+        stage.clock.advance(minutes=29)
+        stage.refresh()
+        assert stage.values("last_job_info")
+
+        stage.clock.advance(minutes=2)
+        stage.refresh()
+        assert stage.values("last_job_info") == stage.values("jobs") == []
+        assert stage.values("vault_up") == [0]
+        assert stage.values("vault_last_refresh_success_timestamp_seconds") == [NOW.timestamp()]
+
+        injected.clear()
+        stage.clock.advance(minutes=5)
+        reads = stage.refresh()
+        assert stage.values("last_job_info") == [1]
+        assert [api for api, _, _ in reads] == ["list"], "no detail is read a second time"
+
+
+def test_an_empty_list_never_looks_like_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=8, anchor=NOW)) as stage:
+        stage.refresh()
+        stage.simulator.inject(EmptyList(), api="list")
+        for _ in range(3):
+            stage.clock.advance(hours=6)
+            stage.refresh()
+
+        assert stage.values("last_job_info") == [1]
+
+
+def test_bad_jobs_in_a_list_are_skipped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=16, anchor=NOW)) as stage:
+        stage.simulator.inject(MalformedJobs(), api="list")
+        stage.refresh()
+
+        assert stage.values("vault_up") == [1]
+        assert len(stage.values("last_job_info")) >= 2
+        assert (stage.own("payload_errors_total", field="job") or 0) > 0
+
+
+def test_a_detail_that_fails_waits_and_the_job_is_shown_from_the_list(stage: Steered) -> None:
+    [vault] = stage.simulator.vault_ids
+    stage.simulator.put_job(vault, a_payload())
+    injected = stage.simulator.inject(HttpError("gateway_timeout"), api="detail")
+    stage.refresh()
+
+    assert stage.values("last_job_status", status="Completed") == [1]
+    assert stage.values("last_job_backup_size_bytes") == []
+    assert stage.values("vault_details_pending") == [1]
+    assert stage.values("vault_up") == [1]
+
+    injected.clear()
+    stage.clock.advance(minutes=5)
+    stage.refresh()
+    assert stage.values("last_job_backup_size_bytes") == [2445279232]
+    assert stage.values("vault_details_pending") == [0]
+
+
+def test_a_finished_job_without_detail_is_asked_for_once(stage: Steered) -> None:
+    [vault] = stage.simulator.vault_ids
+    stage.simulator.put_job(vault, a_payload())
+    stage.simulator.inject(HttpError("job_not_found"), api="detail")
+
+    reads = [stage.refresh() for _ in range(3)]
+
+    assert [len(read) for read in reads] == [2, 1, 1]
+    assert stage.values("vault_details_pending") == [0]
+
+
+BUDGET = """
+  cloud: custom
+  resource_manager: {url}
+  authority: https://localhost
+  scope: {url}/.default
+  credential: {{type: managed_identity}}
+  read_budget: {{requests: 20, per: 1h}}
+"""
+
+
+def test_details_wait_for_the_budget_and_failed_ones_come_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """30 details, a budget of 20 of which half is the lists'."""
+    fleet = sized_fleet(vaults=1, jobs=30, jobs_per_item=1, failing=0.2, anchor=NOW)
+    with steered(monkeypatch, fleet) as stage:
+        stage.configure(azure=BUDGET.format(url=stage.simulator.url))
+        reads = stage.refresh()
+
+        assert Counter(api for api, _, _ in reads) == {"list": 1, "detail": 10}
+        assert stage.values("vault_details_pending") == [20]
+        assert len(stage.values("last_job_status", status="Failed")) == 30
+        failed = [
+            labels
+            for labels in lines_about(stage.page, "last_job_status", "vault-0000")
+            if 'status="Failed"' in labels and labels.endswith(" 1")
+        ]
+        tasks = lines_about(stage.page, "last_job_task_status", "vault-0000")
+        items = {item_of(line) for line in failed}
+        assert len(items) == 6
+        assert items <= {item_of(line) for line in tasks}, "failed jobs come first"
+        assert stage.values("vault_refresh_interval_seconds") == [360]
+        assert stage.own("api_reads_remaining", subscription_id=sub(stage), location="") == 9
+
+        stage.clock.advance(minutes=61)
+        stage.refresh()
+        assert stage.values("vault_details_pending") == [10]
+
+
+def item_of(line: str) -> str:
+    return line.split('item="')[1].split('"', maxsplit=1)[0]
+
+
+def sub(stage: Steered) -> str:
+    return stage.simulator.vault_ids[0].split("/")[2]
+
+
+def test_a_429_is_obeyed_and_its_limit_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    with steered(monkeypatch, sized_fleet(vaults=2, jobs=16, anchor=NOW)) as stage:
+        stage.refresh()
+        stage.simulator.inject(Throttled(timedelta(minutes=5)), api="list", times=1)
+        stage.clock.advance(minutes=5)
+        reads = stage.refresh()
+
+        throttled = [sum(stage.values("vault_refresh_errors_total", kind="throttled"))]
+        assert throttled == [1]
+        assert len(reads) <= 2
+        assert stage.refresh() == [], "nothing is asked before Azure allows it"
+        assert (
+            stage.own("api_reads_remaining", subscription_id=sub(stage), location="") or 0
+        ) <= 150
+
+
+def test_a_reload_keeps_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    with steered(monkeypatch, sized_fleet(vaults=2, jobs=16, anchor=NOW)) as stage:
+        stage.refresh()
+        before = stage.page
+        only = f"\n  - id: {stage.simulator.vault_ids[1]}"
+
+        collector = stage.configure(vaults=only)
+
+        assert collector.ready, "known vaults need no first refresh"
+        assert lines_about(stage.page, "", "vault-0000") == []
+        assert lines_about(stage.page, "", "vault-0001") == lines_about(before, "", "vault-0001")
+        stage.clock.advance(minutes=5)
+        assert [api for api, _, _ in stage.refresh()] == ["list"]
