@@ -67,7 +67,7 @@ def _line(snapshot: VaultSnapshot, item: ItemState, now: datetime) -> ItemLine:
         status=item.job.status or "unknown",
         ended=_age(item.job.ended_at, now),
         errors=", ".join(error.title or error.code for error in item.job.errors),
-        last_success=_age(item.last_success, now),
+        last_success=_age(item.last_success, now) if item.last_success else "none known",
     )
 
 

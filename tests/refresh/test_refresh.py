@@ -153,8 +153,8 @@ def test_pages_are_followed_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_job_that_changes_its_name_and_operation_is_one_series(stage: Steered) -> None:
     """As databases do while they run (FACTS 1.3)."""
     [vault] = stage.simulator.vault_ids
-    database = {"jobType": "AzureWorkloadJob", "backupManagementType": "AzureWorkload"}
-    running = {**database, "status": "InProgress", "endTime": None}
+    database: dict[str, Any] = {"jobType": "AzureWorkloadJob", "backupManagementType": "AzureWorkload"}
+    running: dict[str, Any] = {**database, "status": "InProgress", "endTime": None}
     steps = [
         a_payload(**running, operation="Backup", entityFriendlyName="systemdb"),
         a_payload(**running, operation="Backup (Full)", entityFriendlyName="SYSTEMDB [host]"),

@@ -1,0 +1,224 @@
+"""Real azure-identity credentials of every type, against local endpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import pytest
+import requests
+import trustme
+
+from exporter.azure.clouds import CLOUDS, cloud_of
+from exporter.azure.credentials import BearerAuth, make_credential
+from exporter.config import parse_config
+from exporter.errors import ArmError
+from exporter.simulator import Simulator, sized_fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCOPE = "https://arm.example/.default"
+TENANT = "00000000-0000-4000-8000-00000000000a"
+
+
+class SignIn:
+    """A Microsoft Entra ID of our own: answers token requests over TLS and keeps them."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        self.ca_file = folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.ca_file))
+        certificate = authority.issue_cert("localhost", key_type=trustme.KeyType.RSA)
+        self.certificate_file = folder / "client.pem"
+        certificate.private_key_and_cert_chain_pem.write_to_path(str(self.certificate_file))
+        self.asked: list[dict[str, str]] = []
+        self.refusal = ""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://localhost:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        sign_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                base = f"{sign_in.url}/{TENANT}"
+                self.answer(
+                    200,
+                    {
+                        "issuer": f"{base}/v2.0",
+                        "token_endpoint": f"{base}/oauth2/v2.0/token",
+                        "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                    },
+                )
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                sign_in.asked.append({k: v[0] for k, v in parse_qs(body).items()})
+                if sign_in.refusal:
+                    error = {"error": "invalid_client", "error_description": sign_in.refusal}
+                    self.answer(401, error)
+                else:
+                    token = {
+                        "token_type": "Bearer",
+                        "expires_in": 3600,
+                        "access_token": "tls-token",
+                    }
+                    self.answer(200, token)
+
+            def answer(self, status: int, body: dict[str, Any]) -> None:
+                content = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        return Handler
+
+
+@pytest.fixture
+def sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignIn]:
+    service = SignIn(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(service.ca_file))
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+def authorization(credential: str, authority: str) -> str:
+    """The header a request gets, through the configuration, as ``serve`` makes it."""
+    config = parse_config(
+        f"""
+azure:
+  cloud: custom
+  resource_manager: https://arm.example
+  authority: {authority}
+  scope: {SCOPE}
+  credential: {credential}
+vaults: [{{subscription_id: s, resource_group: g, name: v}}]
+""",
+        {},
+        source="test",
+    )
+    auth = BearerAuth(make_credential(config.azure.credential, cloud_of(config.azure)), SCOPE)
+    request = requests.Request("GET", "https://arm.example/").prepare()
+    return auth(request).headers["Authorization"]
+
+
+def test_a_service_principal_with_a_secret(sign_in: SignIn, tmp_path: Path) -> None:
+    start = f"{{type: client_secret, tenant_id: {TENANT}, client_id: app"
+    (tmp_path / "secret").write_text("from-file\n")
+
+    assert authorization(f"{start}, client_secret: inline}}", sign_in.url) == "Bearer tls-token"
+    file = f"{start}, client_secret_file: {tmp_path / 'secret'}}}"
+    assert authorization(file, sign_in.url) == "Bearer tls-token"
+    assert [asked["client_secret"] for asked in sign_in.asked] == ["inline", "from-file"]
+    assert all(SCOPE in asked["scope"] for asked in sign_in.asked)
+
+
+def test_a_service_principal_with_a_certificate(sign_in: SignIn) -> None:
+    credential = (
+        f"{{type: client_certificate, tenant_id: {TENANT}, client_id: app,"
+        f" certificate_file: {sign_in.certificate_file}}}"
+    )
+
+    assert authorization(credential, sign_in.url) == "Bearer tls-token"
+    assert sign_in.asked[0]["client_assertion"]
+
+
+def test_workload_identity(sign_in: SignIn, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("federated")
+    credential = (
+        f"{{type: workload_identity, tenant_id: {TENANT}, client_id: app,"
+        f" token_file: {tmp_path / 'token'}}}"
+    )
+
+    assert authorization(credential, sign_in.url) == "Bearer tls-token"
+    assert sign_in.asked[0]["client_assertion"] == "federated"
+
+
+def test_a_secret_that_is_refused_is_told_without_the_secret(sign_in: SignIn) -> None:
+    sign_in.refusal = "AADSTS7000222: The provided client secret keys are expired."
+    credential = (
+        f"{{type: client_secret, tenant_id: {TENANT}, client_id: app, client_secret: hunter2}}"
+    )
+
+    with pytest.raises(ArmError, match="AADSTS7000222") as caught:
+        authorization(credential, sign_in.url)
+
+    assert caught.value.kind == "unauthorized"
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("credential", ["{type: default}", "{type: managed_identity}"])
+def test_a_managed_identity(credential: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    with Simulator(fleet=sized_fleet(vaults=1, jobs=1)) as azure:
+        for name, value in azure.identity_environ.items():
+            monkeypatch.setenv(name, value)
+
+        assert authorization(credential, "https://localhost").startswith("Bearer ")
+        assert [request.api for request in azure.requests] == ["token"]
+
+
+def test_the_azure_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = {"accessToken": "cli-token", "expires_on": int(time.time()) + 3600}
+    az = tmp_path / "az"
+    az.write_text(f"#!{sys.executable}\nprint('''{json.dumps(token)}''')\n")
+    az.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    assert authorization("{type: azure_cli}", "https://localhost") == "Bearer cli-token"
+
+
+def test_a_certificate_that_is_none_is_told(tmp_path: Path) -> None:
+    (tmp_path / "cert.pem").write_text("not a certificate")
+    credential = (
+        f"{{type: client_certificate, tenant_id: {TENANT}, client_id: app,"
+        f" certificate_file: {tmp_path / 'cert.pem'}}}"
+    )
+
+    with pytest.raises(ArmError, match="client_certificate cannot be set up"):
+        authorization(credential, "https://localhost")
+
+
+@pytest.mark.parametrize(
+    ("cloud", "resource_manager"),
+    [
+        ("public", "https://management.azure.com"),
+        ("usgovernment", "https://management.usgovcloudapi.net"),
+        ("china", "https://management.chinacloudapi.cn"),
+    ],
+)
+def test_each_cloud_has_its_own_endpoints(cloud: str, resource_manager: str) -> None:
+    """FACTS 11."""
+    config = parse_config(
+        f"azure: {{cloud: {cloud}}}\nvaults: [{{subscription_id: s, resource_group: g, name: v}}]",
+        {},
+        source="test",
+    )
+
+    assert cloud_of(config.azure).resource_manager == resource_manager
+    assert len({cloud.authority for cloud in CLOUDS.values()}) == len(CLOUDS)
