@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from exporter.backup.model import JobSeries, Settings, Vault
 from exporter.config.types import Count, CountFromZero, Interval, Name, Span, Text, Url
@@ -22,6 +32,35 @@ class Section(BaseModel):
     """One section of the file: no key beside those named here, no value quoted in errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def problem(cls, values: dict[str, object]) -> str:
+        """What is wrong with the keys taken together; empty if nothing is."""
+        del values
+        return ""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tell_all(cls, values: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        """Tell what is wrong with single keys and with all of them together, both at once."""
+        told: list[InitErrorDetails] = []
+        problem = cls.problem(values) if isinstance(values, dict) else ""
+        if problem:
+            error = ValueError(problem)
+            told.append(InitErrorDetails(type="value_error", input=None, ctx={"error": error}))
+        try:
+            section = validate(values)
+        except ValidationError as invalid:
+            told += [
+                InitErrorDetails(
+                    type=found["type"], loc=found["loc"], input=None, ctx=found.get("ctx", {})
+                )
+                for found in invalid.errors(include_url=False)
+            ]
+        else:
+            if not told:
+                return section
+        raise ValidationError.from_exception_data(cls.__name__, told, hide_input=True)
 
 
 class DefaultCredential(Section):
@@ -55,11 +94,12 @@ class ClientSecret(Section):
     client_secret: SecretStr | None = None
     client_secret_file: Text | None = None
 
-    @model_validator(mode="after")
-    def _one_secret(self) -> ClientSecret:
-        if (self.client_secret is None) == (self.client_secret_file is None):
-            raise ValueError("write either client_secret or client_secret_file")
-        return self
+    @classmethod
+    def problem(cls, values: dict[str, object]) -> str:
+        """A secret stands in one place."""
+        if ("client_secret" in values) == ("client_secret_file" in values):
+            return "write either client_secret or client_secret_file"
+        return ""
 
 
 class ClientCertificate(Section):
@@ -72,11 +112,12 @@ class ClientCertificate(Section):
     certificate_password: SecretStr | None = None
     certificate_password_file: Text | None = None
 
-    @model_validator(mode="after")
-    def _one_password(self) -> ClientCertificate:
-        if self.certificate_password is not None and self.certificate_password_file is not None:
-            raise ValueError("write certificate_password or certificate_password_file, not both")
-        return self
+    @classmethod
+    def problem(cls, values: dict[str, object]) -> str:
+        """A password stands in one place."""
+        if "certificate_password" in values and "certificate_password_file" in values:
+            return "write certificate_password or certificate_password_file, not both"
+        return ""
 
 
 class AzureCli(Section):
@@ -125,17 +166,16 @@ class Azure(Section):
     max_concurrency: Count = 8
     read_budget: ReadBudget = ReadBudget()
 
-    @model_validator(mode="after")
-    def _endpoints_of_custom(self) -> Azure:
-        endpoints = {
-            name: getattr(self, name) for name in ("resource_manager", "authority", "scope")
-        }
-        missing = [name for name, value in endpoints.items() if value is None]
-        if self.cloud == "custom" and missing:
-            raise ValueError(f"cloud: custom needs {', '.join(missing)} too")
-        if self.cloud != "custom" and len(missing) < len(endpoints):
-            raise ValueError("resource_manager, authority and scope go with cloud: custom only")
-        return self
+    @classmethod
+    def problem(cls, values: dict[str, object]) -> str:
+        """The endpoints go with a custom cloud, and only with one."""
+        endpoints = ("resource_manager", "authority", "scope")
+        missing = [name for name in endpoints if values.get(name) is None]
+        if values.get("cloud") == "custom":
+            return f"cloud: custom needs {', '.join(missing)} too" if missing else ""
+        if len(missing) < len(endpoints):
+            return "resource_manager, authority and scope go with cloud: custom only"
+        return ""
 
 
 class Refresh(Section):
@@ -165,29 +205,39 @@ class State(Section):
     path: None = None
 
 
+def _check_vault_id(vault_id: str) -> str:
+    if not _VAULT_ID.fullmatch(vault_id):
+        raise ValueError(
+            "write /subscriptions/.../resourceGroups/.../providers/"
+            "Microsoft.RecoveryServices/vaults/..."
+        )
+    return vault_id
+
+
+VaultId = Annotated[str, AfterValidator(_check_vault_id)]
+
+
 class VaultEntry(Section):
     """One vault, by resource id or by its three names."""
 
-    id: str | None = None
+    id: VaultId | None = None
     subscription_id: Name | None = None
     resource_group: Name | None = None
     name: Name | None = None
     location: Name | None = None
 
-    @model_validator(mode="after")
-    def _by_id_or_names(self) -> VaultEntry:
-        names = (self.subscription_id, self.resource_group, self.name)
-        if self.id is None and None in names:
-            raise ValueError("write either id, or subscription_id, resource_group and name")
-        if self.id is not None:
-            if names != (None, None, None):
-                raise ValueError("id says it all: leave out subscription_id, resource_group, name")
-            if not _VAULT_ID.fullmatch(self.id):
-                raise ValueError(
-                    "id is not /subscriptions/.../resourceGroups/.../providers/"
-                    "Microsoft.RecoveryServices/vaults/..."
-                )
-        return self
+    @classmethod
+    def problem(cls, values: dict[str, object]) -> str:
+        """A vault is named one way or the other."""
+        names = [values.get(name) for name in ("subscription_id", "resource_group", "name")]
+        if values.get("id") is not None:
+            by_both = any(name is not None for name in names)
+            return (
+                "id says it all: leave out subscription_id, resource_group, name" if by_both else ""
+            )
+        return (
+            "write either id, or subscription_id, resource_group and name" if None in names else ""
+        )
 
     def vault(self) -> Vault:
         """The vault this entry names."""

@@ -65,6 +65,7 @@ vaults:
   - id: /subscriptions/x
   - {subscription_id: s, resource_group: "a/b", name: n, nam: 3}
   - 5
+  - {subscription_id: s, resource_group: g, nam: n}
 """,
     )
 
@@ -78,11 +79,13 @@ vaults:
         "azure.credential.client_id": "write text; put a number in quotes",
         "refresh.max_job_series": "unknown key here; it belongs to metrics",
         "metrics.job_series": "input should be 'all', 'running' or 'none'",
-        "vaults[0]": "id is not /subscriptions/.../resourceGroups/.../providers/"
+        "vaults[0].id": "write /subscriptions/.../resourceGroups/.../providers/"
         "Microsoft.RecoveryServices/vaults/...",
         "vaults[1].resource_group": "'a/b' is no name of an Azure resource",
         "vaults[1].nam": "unknown key; did you mean name?",
         "vaults[2]": "write a section of keys and values",
+        "vaults[3].nam": "unknown key; did you mean name?",
+        "vaults[3]": "write either id, or subscription_id, resource_group and name",
     }
 
 
@@ -150,6 +153,15 @@ azure:
         assert parsed(text).azure.resource_manager == url
     else:
         assert problems(text).keys() == {"azure.resource_manager"}
+
+
+def test_keys_are_judged_together_and_one_by_one_at_once() -> None:
+    """Nobody mends a file twice that could have been mended in one go."""
+    assert problems(f"{VAULT}azure: {{cloud: custom, scope: 'ftp://x', timeout: 3}}") == {
+        "azure": "cloud: custom needs resource_manager, authority too",
+        "azure.scope": "write a URL such as https://management.azure.com",
+        "azure.timeout": "write a duration such as 30s, 5m or 1h30m, not 3",
+    }
 
 
 def test_variables_stand_for_values_and_never_become_structure() -> None:
