@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 # What is new in which api-version; their texts compare as dates do (F§1, F§4, F§6).
+_NO_NULLS: Final = "2016-05-01"
 _ISO_DURATIONS: Final = "2017-07-01"
 _NO_SENTINEL_END: Final = "2016-06-01"
 _LOWER_CASE_IDS: Final = "2021-01-01"
@@ -28,7 +29,7 @@ _TASK_TYPES: Final = "2024-01-01"
 
 _NOT_YET: Final = "0001-01-01T00:00:00"
 _DISK_GB: Final = 127
-_JOB_OPERATIONS_WITHOUT_ACTIONS: Final = ("ConfigureBackup", "DisableBackup", "DeleteBackupData")
+_WITHOUT_ACTIONS: Final = ("ConfigureBackup", "DisableBackup", "DeleteBackupData")
 
 
 def list_document(job: Job, seen: Observation, api_version: str) -> Document:
@@ -36,12 +37,17 @@ def list_document(job: Job, seen: Observation, api_version: str) -> Document:
     path = f"{job.vault.id}/backupJobs/{job.name}"
     if api_version < _LOWER_CASE_IDS:
         path = path.replace("/subscriptions/", "/Subscriptions/", 1)
-    return {
+    document: Document = {
         "id": path,
         "name": job.name,
         "type": "Microsoft.RecoveryServices/vaults/backupJobs",
         "properties": _properties(job, seen, api_version),
     }
+    if api_version < _NO_NULLS:
+        unset = {"errorDetails": None, "extendedInfo": None}
+        document |= dict.fromkeys(("location", "tags", "eTag"))
+        document["properties"] = {**unset, **document["properties"]}
+    return document
 
 
 def detail_document(job: Job, now: int, api_version: str) -> Document:
@@ -114,7 +120,7 @@ def _own_properties(job: Job, seen: Observation, api_version: str) -> Document:
 
 def _cancellable(job: Job, seen: Observation) -> bool:
     """Azure offers it on finished jobs too, not on a share's backup nor at once (F§4)."""
-    if job.schedule.operation in _JOB_OPERATIONS_WITHOUT_ACTIONS:
+    if job.schedule.operation in _WITHOUT_ACTIONS:
         return False
     return job.item.workload is not Workload.FILE_SHARE and not (
         seen.opening and job.item.workload is Workload.VIRTUAL_MACHINE
@@ -174,7 +180,7 @@ def _transfer_text(task: Task, now: int) -> str:
     if task.end is not None or task.start is None:
         moved = f"{_DISK_GB}"
     else:
-        # About a quarter gigabyte a second of clock time, so that it never seems complete.
+        # Ever slower, as its end is not known here.
         seconds = (now - task.start) / ticks.PER_SECOND
         moved = f"{_DISK_GB * (1 - 1 / (1 + seconds / 30)):.2f}"
     return f"{moved} GBs / {_DISK_GB} GBs Transferred"

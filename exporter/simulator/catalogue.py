@@ -72,7 +72,9 @@ class Catalogue:
             position, accepted = _judge(document, criteria)
             if accepted:
                 found[position] = document
-        matching = self._matching(vault, criteria, now)
+        # Jobs of earlier pages need not be made again; the position sorts by the start.
+        latest = now if after is None else -after.order
+        matching = self._matching(vault, criteria, now=now, latest=latest)
         found.update(
             (position, listed) for position, listed in matching if listed[0].name not in put
         )
@@ -89,9 +91,10 @@ class Catalogue:
         return None if job is None else detail_document(job, now, api_version)
 
     def _matching(
-        self, vault: Vault, criteria: Criteria, now: int
+        self, vault: Vault, criteria: Criteria, *, now: int, latest: int
     ) -> Iterator[tuple[Position, Listed]]:
-        for job in self._fleet.jobs(vault, criteria.start, criteria.end, now):
+        end = latest if criteria.end is None else min(criteria.end, latest)
+        for job in self._fleet.jobs(vault, criteria.start, end, now):
             if criteria.job_id not in ("", job.name):
                 continue
             seen = observe(job, now)

@@ -47,5 +47,6 @@ class Injection:
         """The fault, for one request more."""
         self.hits += 1
         if self.times is not None:
-            self.times -= 1
+            # It may have been cleared meanwhile, by another thread.
+            self.times = max(0, self.times - 1)
         return self.fault

@@ -42,4 +42,4 @@ def place_of(name: str, salt: bytes) -> Place | None:
 
 def _masked(place: bytes, head: bytes, salt: bytes) -> bytes:
     mask = blake2b(head, digest_size=_PLACE.size, key=salt).digest()
-    return bytes(a ^ b for a, b in zip(place, mask, strict=True))
+    return (int.from_bytes(place) ^ int.from_bytes(mask)).to_bytes(_PLACE.size)

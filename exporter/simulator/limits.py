@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 REMAINING_HEADER: Final = "x-ms-ratelimit-remaining-subscription-resource-requests"
 
 # Several front ends answer, each with its own view of the counter (F§10).
-_FRONT_END_VIEWS: Final = (0, 9, -3, 4, -1)
+_FRONT_END_VIEWS: Final = (-1, 9, -3, 4, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,9 +94,20 @@ BACKUP_IN_PROGRESS: Final = Outcome(
         ("Wait until the running backup has ended, then try again. ",),
     ),
 )
+SHARE_NOT_FOUND: Final = Outcome(
+    status="Failed",
+    tasks=("Failed", "NotStarted"),
+    lasts=0.1,
+    error=ErrorDetail(
+        320001,
+        "ResourceNotFound",
+        "The file share was not found.",
+        ("If it was deleted, stop its protection.",),
+    ),
+)
 RESTORE_FAILED: Final = Outcome(
     status="Failed",
-    tasks=("Failed",),
+    tasks=("Failed", "NotStarted"),
     lasts=0.5,
     error=ErrorDetail(
         400003,

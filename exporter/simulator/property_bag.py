@@ -92,9 +92,12 @@ def _share_bag(job: Job, seen: Observation) -> Bag:
                 "Number Of Skipped Files": "0",
                 "Number Of Failed Files": "0",
             }
-        case operation:
-            bag = {"File Share Name": share, "Storage Account Name": account}
-            return {**bag, "Policy Name": _POLICY} if operation == "ConfigureBackup" else bag
+        case _:
+            return {
+                "File Share Name": share,
+                "Storage Account Name": account,
+                "Policy Name": _POLICY,
+            }
 
 
 def _database_bag(job: Job, seen: Observation) -> Bag:
@@ -112,10 +115,10 @@ def _database_bag(job: Job, seen: Observation) -> Bag:
             if seen.end is not None:
                 bag["Data Transferred (in MB)"] = _transferred_mb(job, seen, ".4f")
             return bag if seen.named else {}
-        case "ConfigureBackup":
-            return {"Policy Name": _POLICY}
+        case "RestoreWithRehydrate":
+            return {"Rehydration Priority": "High", "Rehydrated Recovery Point Retention": "P15D"}
         case _:
-            return {}
+            return {"Policy Name": _POLICY}
 
 
 def _transferred(job: Job) -> bool:

@@ -15,7 +15,6 @@ from urllib.parse import parse_qsl, unquote
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
-from tornado.netutil import bind_sockets
 
 from exporter.simulator.answers import Answer, Ending
 from exporter.simulator.recording import Request
@@ -43,7 +42,8 @@ class Server:
 
     def __init__(self, respond: Callable[[Request], Answer], host: str, port: int) -> None:
         self._respond = respond
-        self._sockets = bind_sockets(port, address=host, backlog=_BACKLOG)
+        self._socket = socket.create_server((host, port), backlog=_BACKLOG)
+        self._socket.setblocking(False)
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._answering: set[asyncio.Task[None]] = set()
@@ -54,7 +54,7 @@ class Server:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port."""
-        host, port = self._sockets[0].getsockname()[:2]
+        host, port = self._socket.getsockname()
         return host, port
 
     @property
@@ -75,7 +75,7 @@ class Server:
 
     async def _serve(self) -> None:
         server = HTTPServer(self._accept)
-        server.add_sockets(self._sockets)
+        server.add_socket(self._socket)
         await self._stopping.wait()
         server.stop()
         for task in self._answering:
@@ -95,7 +95,7 @@ class Server:
         try:
             answer = self._respond(_request(request))
         except Exception:
-            # A fault of the simulator shows as one, and the client is not left waiting.
+            # A fault of the simulator shows as one that Azure never has, and nobody waits.
             _log.exception("%s %s", request.method, request.uri)
             answer = Answer(status=HTTPStatus.NOT_IMPLEMENTED)
         try:

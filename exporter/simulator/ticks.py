@@ -28,7 +28,7 @@ def to_datetime(ticks: int) -> datetime:
 def instant_text(ticks: int) -> str:
     """An instant as in startTime: UTC, up to 7 fraction digits, trailing zeros dropped (F§4)."""
     seconds, fraction = divmod(ticks, PER_SECOND)
-    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
     return f"{text}{_fraction_text(fraction)}Z"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.metrics.store import PageStore
 from exporter.simulator import (
     EmptyList,
     ForeignNextLink,
@@ -27,6 +28,8 @@ from tests.steering import Steered, steered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from exporter.metrics.snapshot import VaultSnapshot
 
 ARTICLE_VAULT = (
     "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
@@ -153,7 +156,10 @@ def test_pages_are_followed_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_job_that_changes_its_name_and_operation_is_one_series(stage: Steered) -> None:
     """As databases do while they run (FACTS 1.3)."""
     [vault] = stage.simulator.vault_ids
-    database: dict[str, Any] = {"jobType": "AzureWorkloadJob", "backupManagementType": "AzureWorkload"}
+    database: dict[str, Any] = {
+        "jobType": "AzureWorkloadJob",
+        "backupManagementType": "AzureWorkload",
+    }
     running: dict[str, Any] = {**database, "status": "InProgress", "endTime": None}
     steps = [
         a_payload(**running, operation="Backup", entityFriendlyName="systemdb"),
@@ -387,3 +393,43 @@ def test_a_reload_keeps_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
         assert lines_about(stage.page, "", "vault-0001") == lines_about(before, "", "vault-0001")
         stage.clock.advance(minutes=5)
         assert [api for api, _, _ in stage.refresh()] == ["list"]
+
+
+def test_a_fault_of_our_own_takes_the_vault_down_and_the_loop_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else its old data would look fresh for ever."""
+
+    class FragileStore(PageStore):
+        breaks = False
+
+        def publish(self, snapshot: VaultSnapshot) -> None:
+            if self.breaks and snapshot.up:
+                raise KeyError("a bug")
+            super().publish(snapshot)
+
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=8, anchor=NOW)) as stage:
+        stage.store = FragileStore(stage.metrics)
+        stage.refresh()
+        FragileStore.breaks = True
+        stage.clock.advance(minutes=5)
+        stage.refresh()
+        assert stage.values("vault_up") == [0]
+        assert stage.values("vault_refresh_errors_total", kind="payload") == [1]
+
+        FragileStore.breaks = False
+        stage.clock.advance(minutes=5)
+        stage.refresh()
+        assert stage.values("vault_up") == [1]
+
+
+def test_other_success_statuses_count_after_a_reload(stage: Steered) -> None:
+    [vault] = stage.simulator.vault_ids
+    stage.simulator.put_job(vault, a_payload(status="CompletedWithWarnings"))
+    stage.refresh()
+    assert stage.values("consecutive_failures") == [0]
+
+    stage.configure(metrics="{success_statuses: [Completed]}")
+
+    assert stage.values("consecutive_failures") == [1]
+    assert stage.values("last_success_timestamp_seconds") == []
