@@ -1,0 +1,104 @@
+# `make` lists the targets. Everything is installed into .venv, from the lock files only.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# --- Environment: stamps, so that a second call installs nothing ---
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "$(PYTHON) is not installed. Install Python 3.11 or newer, or name one: PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, $(PYTHON) is older. Name a newer one: PYTHON=python3.13." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot create a virtual environment. On Debian or Ubuntu: apt-get install python3-venv." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.created requirements.txt
+	$(PIP_INSTALL) --require-hashes --requirement requirements.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt pyproject.toml
+	$(PIP_INSTALL) --require-hashes --requirement requirements-dev.txt
+	$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# --- Use ---
+
+.PHONY: demo
+demo: $(VENV)/.runtime ## Run against the built-in Azure simulator (flags: ARGS=--web.listen-address=127.0.0.1:9000)
+	$(BIN)/python -m exporter demo $(ARGS)
+
+.PHONY: image
+image: $(VENV)/.created ## Build the container image offline, run it locked down and scrape it (Debian, root)
+	ci/image.sh
+
+# --- Develop ---
+
+.PHONY: check
+check: lint type lock-check docs-check test ## Everything a change must pass before review
+
+.PHONY: test
+test: $(VENV)/.dev ## Run the tests (flags: ARGS="-k name")
+	$(BIN)/python -m pytest -n auto --cov -m "not stack" $(ARGS)
+
+.PHONY: test-stack
+test-stack: $(VENV)/.dev ## Run the tests against a real Prometheus (Debian package prometheus)
+	$(BIN)/python -m pytest -m stack $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Check style, layers and the Dockerfile
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+
+.PHONY: format
+format: $(VENV)/.dev ## Format, and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: type
+type: $(VENV)/.dev ## Check types
+	$(BIN)/mypy
+
+.PHONY: docs
+docs: $(VENV)/.dev ## Regenerate the generated documentation
+	$(BIN)/python docs/generate.py
+
+.PHONY: docs-check
+docs-check: $(VENV)/.dev ## Check that the generated documentation is current
+	$(BIN)/python docs/generate.py --check
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure performance
+	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Write the lock files from pyproject.toml, keeping the pins that still fit
+	ci/lock.sh
+
+.PHONY: upgrade
+upgrade: $(VENV)/.dev ## Write the lock files with the newest versions
+	ci/lock.sh --upgrade
+
+.PHONY: lock-check
+lock-check: $(VENV)/.dev ## Check that the lock files fit pyproject.toml
+	ci/lock.sh --check
+
+.PHONY: clean
+clean: ## Remove the environment, caches and build results
+	rm -rf $(VENV) .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

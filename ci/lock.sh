@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Writes the lock files from pyproject.toml.
+#   ci/lock.sh             keep every pin that still fits
+#   ci/lock.sh --upgrade   take the newest versions
+#   ci/lock.sh --check     change nothing; fail when a lock file no longer fits pyproject.toml
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+uv=$PWD/.venv/bin/uv
+locks=(requirements.txt requirements-build.txt requirements-dev.txt)
+
+# A developer's own index or find-links settings must not reach the lock files.
+for name in $(compgen -e UV_ || true); do unset "$name"; done
+
+compile() {
+  "$uv" pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+    --custom-compile-command 'make lock' "$@" >/dev/null
+}
+
+# The runtime and build pins bind the dev ones: the tests run what the image ships.
+compile_all() {
+  compile "$@" pyproject.toml --output-file requirements.txt
+  compile "$@" --group build --constraint requirements.txt --output-file requirements-build.txt
+  compile "$@" pyproject.toml --group dev --constraint requirements.txt \
+    --constraint requirements-build.txt --output-file requirements-dev.txt
+}
+
+case "${1:-}" in
+  "") compile_all ;;
+  --upgrade) compile_all --upgrade ;;
+  --check)
+    copy=$(mktemp -d)
+    trap 'rm -rf "$copy"' EXIT
+    cp pyproject.toml "${locks[@]}" "$copy"
+    (cd "$copy" && compile_all)
+    for lock in "${locks[@]}"; do
+      if ! cmp --silent "$lock" "$copy/$lock"; then
+        stale=yes
+        diff -U0 --label "$lock" --label "what pyproject.toml asks for" "$lock" "$copy/$lock" \
+          | grep -v -e '--hash=' -e '^@@' || true
+      fi
+    done
+    if [[ -n "${stale:-}" ]]; then
+      echo "The lock files no longer fit pyproject.toml: run 'make lock'." >&2
+      exit 1
+    fi
+    ;;
+  *)
+    echo "usage: ci/lock.sh [--check | --upgrade]" >&2
+    exit 2
+    ;;
+esac
