@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import re
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -132,7 +133,15 @@ def _log_flags(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag,
             dest=flag.removeprefix("--").replace(".", "_"),
-            choices=choices,
+            metavar="|".join(choices),
+            # argparse checks ``choices`` on the command line only, not in the environment.
+            type=partial(_one_of, choices),
             default=_from_environment(flag, default),
             help="(default: %(default)s)",
         )
+
+
+def _one_of(choices: Sequence[str], value: str) -> str:
+    if value not in choices:
+        raise argparse.ArgumentTypeError(f"write one of {', '.join(choices)}, not {value!r}")
+    return value

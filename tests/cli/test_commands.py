@@ -96,3 +96,12 @@ def test_a_health_check_without_an_exporter_fails() -> None:
 
     assert ended.returncode == 1
     assert f"http://127.0.0.1:{port}/-/healthy" in ended.stderr
+
+
+def test_a_flag_in_the_environment_is_checked_as_on_the_command_line(tmp_path: Path) -> None:
+    config = write(tmp_path, VAULT)
+    ended = run("once", f"--config.file={config}", AZURE_BACKUP_EXPORTER_LOG_LEVEL="loud")
+
+    assert ended.returncode == 2
+    assert "--log.level: write one of debug, info, warning, error, not 'loud'" in ended.stderr
+    assert run("check-config", config, AZURE_BACKUP_EXPORTER_LOG_LEVEL="loud").returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -89,6 +90,20 @@ def test_once_prints_the_page_and_fails_if_a_vault_could_not_be_read(tmp_path: P
     assert 'vault="vault-0001x"} 0' in bad.stdout
     assert "azure_backup_last_job_info{" in bad.stdout
     assert "What to do: check subscription, resource group and name" in bad.stderr
+
+
+def test_logs_are_one_json_object_a_line_if_asked_for(tmp_path: Path) -> None:
+    with Simulator(fleet=sized_fleet(vaults=1, jobs=8)) as azure:
+        config = tmp_path / "config.yaml"
+        config.write_text(config_text(azure))
+        environment = {**azure.identity_environ, "AZURE_BACKUP_EXPORTER_LOG_FORMAT": "json"}
+        lines = run("once", f"--config.file={config}", **environment).stderr.splitlines()
+
+    [record] = [json.loads(line) for line in lines]
+    assert record["message"] == "vault is read"
+    assert record["level"] == "INFO"
+    assert record["vault_name"] == "vault-0000"
+    assert {"time", "logger", "jobs"} <= record.keys()
 
 
 def test_a_health_check_finds_a_living_exporter(tmp_path: Path) -> None:
