@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 image=localhost/azure-backup-exporter
-base_image=docker.io/library/python:3.13-slim
+base_image=localhost/python:3.13-slim
 
 for tool in buildah podman runc mmdebstrap; do
   command -v "$tool" >/dev/null || {

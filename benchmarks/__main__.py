@@ -1,0 +1,5 @@
+"""All measurements: ``python -m benchmarks``."""
+
+from benchmarks import cardinality
+
+print(cardinality.table())
