@@ -22,3 +22,11 @@ def shared() -> Path:
             pytest.fail(f"{folder} is missing, and REQUIRE_SHARED is set")
         pytest.skip("the recorded answers are not beside the project")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests have measured (``record_property("figure", ...)``)."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(str(value))
