@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from exporter.azure.gate import BudgetGate
+    from exporter.backup.details import WantedDetail
     from exporter.backup.history import Window
     from exporter.backup.model import BackupJob, Vault
     from exporter.metrics.selfmetrics import SelfMetrics
@@ -85,15 +86,17 @@ class BackupJobsApi:
         return jobs
 
     def job_detail(
-        self, vault: Vault, job_id: str, gate: BudgetGate, *, give_up_at: float
+        self, vault: Vault, wanted: WantedDetail, gate: BudgetGate, *, give_up_at: float
     ) -> BackupJob:
         """One job with its tasks and sizes.
 
         Raises:
             ArmError: It could not be read; kind ``not_found`` when Azure has it no more.
         """
+        job_id = wanted.job.job_id
         url = detail_path(vault, job_id, self._api_version)
-        answer = self._get(url, "backup_jobs_detail", gate.permit_detail, gate, give_up_at)
+        permit = partial(gate.permit_detail, vault, wanted.urgency)
+        answer = self._get(url, "backup_jobs_detail", permit, gate, give_up_at)
         problems: Counter[str] = Counter()
         job = self._parsed(partial(parse_job_detail, answer.body, problems))
         self._count(problems)

@@ -1,20 +1,22 @@
-"""The read budget of one subscription and region: how many reads of backupJobs Azure still allows.
+"""The read budget of one subscription and region: which reads of backupJobs are allowed, and when.
 
-Pure: time is an argument, in monotonic seconds.
+Pure: time is an argument, in monotonic seconds. Lists and details share one counter, as few as
+150 an hour (FACTS 10).
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from enum import Enum, auto
+from collections import Counter, deque
+from typing import Final
 
+from exporter.backup.details import Urgency
 
-class Read(Enum):
-    """What a read is for: lists and details share one counter (FACTS 10)."""
+_FOR_FAILURES: Final = 10
+"""One of so many details is left to jobs that fail later in the interval."""
 
-    LIST = auto()
-    DETAIL = auto()
+_PACES: Final = 12
+"""The second half of the details is spread over so many parts of the interval."""
 
 
 class ReadBudget:
@@ -23,12 +25,21 @@ class ReadBudget:
     Azure counts in windows of its own (after a wait the counter stood at 134 of 150, FACTS 10),
     so a bucket that refills evenly would spend up to twice the limit in one of them; this one
     spends no more than the limit in any window, wherever Azure's begins.
+
+    Args:
+        limit: Reads in an interval.
+        per_seconds: That interval.
+
+    Attributes:
+        limit: The one in force; learnt from Azure's answers.
+        per_seconds: The same of the interval.
     """
 
     def __init__(self, limit: int, per_seconds: float) -> None:
         self.limit = limit
         self.per_seconds = per_seconds
-        self._spent: dict[Read, deque[float]] = {read: deque() for read in Read}
+        self._lists: deque[float] = deque()
+        self._details: deque[float] = deque()
         self._others = 0.0
         self._others_seen_at = 0.0
         self._blocked_until = float("-inf")
@@ -38,40 +49,46 @@ class ReadBudget:
         self.limit = limit
         self.per_seconds = per_seconds
 
-    def take(self, read: Read, now: float, *, reserved_for_lists: int = 0) -> bool:
-        """Spend one read if that is allowed.
-
-        Args:
-            read: What for.
-            now: Monotonic seconds.
-            reserved_for_lists: How many reads of an interval details must leave.
-        """
-        if self.available_at(read, now, reserved_for_lists=reserved_for_lists) > now:
+    def take_list(self, now: float) -> bool:
+        """Spend a read on a page of a list, if one is allowed."""
+        if self.list_available_at(now) > now:
             return False
-        self._spent[read].append(now)
+        self._lists.append(now)
         return True
 
-    def available_at(self, read: Read, now: float, *, reserved_for_lists: int = 0) -> float:
-        """When the next read of this sort is allowed; ``now`` or earlier if it is already."""
-        free_at = max(self._blocked_until, self._one_left_at(now))
-        if read is Read.DETAIL:
-            details = self._spent[Read.DETAIL]
-            allowed = self.limit - reserved_for_lists
-            if allowed < 1:
-                return float("inf")
-            if len(details) >= allowed:
-                free_at = max(free_at, details[len(details) - allowed] + self.per_seconds)
-        return free_at
+    def list_available_at(self, now: float) -> float:
+        """When the next list is allowed; ``now`` or earlier if it is already."""
+        return max(self._blocked_until, self._one_left_at(now))
 
-    def _one_left_at(self, now: float) -> float:
-        others = self._others_at(now)
-        missing = 1 - (self.limit - self._own(now) - others)
-        if missing <= 0:
-            return now
-        free_at = [spent[0] + self.per_seconds for spent in self._spent.values() if spent]
-        if missing <= others:
-            free_at.append(now + missing * self.per_seconds / self.limit)
-        return min(free_at, default=now)
+    def take_detail(
+        self, urgency: Urgency, now: float, *, for_lists: int, demand: Counter[Urgency]
+    ) -> bool:
+        """Spend a read on a detail, if one is allowed.
+
+        Failed jobs may take whatever lists leave. All others leave some to failures to come, and
+        what is less urgent waits for what is more urgent. Half of the details may go at once;
+        the rest is spread evenly, so that reads come back evenly too.
+
+        Args:
+            urgency: Of this detail.
+            now: Monotonic seconds.
+            for_lists: Reads of an interval that are left to lists.
+            demand: All details waited for by those who share the budget, this one included.
+        """
+        left = self._details_left(now, for_lists)
+        if now < self._blocked_until or left < 1:
+            return False
+        quota = self.limit - for_lists
+        if urgency is not Urgency.FAILED:
+            waiting_failures = demand[Urgency.FAILED]
+            if left - waiting_failures <= quota // _FOR_FAILURES:
+                return False
+            if urgency > Urgency.NEWEST and left <= waiting_failures + demand[Urgency.NEWEST]:
+                return False
+            if demand.total() > left and not self._in_pace(now, quota):
+                return False
+        self._details.append(now)
+        return True
 
     def remaining(self, now: float) -> int:
         """How many reads are left, as far as is known."""
@@ -80,10 +97,15 @@ class ReadBudget:
     def throttled(
         self, now: float, retry_after: float, limit: int | None, per: float | None
     ) -> None:
-        """Take in a 429: nothing until ``retry_after`` seconds are over; its limit is the limit."""
+        """Take in a 429: nothing until ``retry_after`` seconds are over; its limit is the limit.
+
+        Then Azure's window is a new one, in which nothing is spent (FACTS 10).
+        """
         self._blocked_until = max(self._blocked_until, now + retry_after)
         self.limit = limit or self.limit
         self.per_seconds = per or self.per_seconds
+        self._lists.clear()
+        self._details.clear()
         self._others = 0.0
 
     def hint(self, remaining: int, now: float) -> None:
@@ -97,16 +119,36 @@ class ReadBudget:
         self._others = max(0.0, self.remaining(now) - max(remaining, 0))
         self._others_seen_at = now
 
+    def _one_left_at(self, now: float) -> float:
+        others = self._others_at(now)
+        missing = 1 - (self.limit - self._own(now) - others)
+        if missing <= 0:
+            return now
+        free_at = [spent[0] + self.per_seconds for spent in (self._lists, self._details) if spent]
+        if missing <= others:
+            free_at.append(now + missing * self.per_seconds / self.limit)
+        return min(free_at, default=now)
+
+    def _details_left(self, now: float, for_lists: int) -> int:
+        return min(self.remaining(now), self.limit - for_lists - len(self._details))
+
+    def _in_pace(self, now: float, quota: int) -> bool:
+        if len(self._details) < quota / 2:
+            return True
+        part = self.per_seconds / _PACES
+        recent = sum(at > now - part for at in self._details)
+        return recent < math.ceil(quota / 2 / _PACES)
+
     def _others_at(self, now: float) -> float:
         """What others have spent; it comes back evenly, since when they did is unknown."""
         regained = (now - self._others_seen_at) * self.limit / self.per_seconds
         return max(0.0, self._others - regained)
 
     def _own(self, now: float) -> int:
-        for spent in self._spent.values():
+        for spent in (self._lists, self._details):
             while spent and spent[0] <= now - self.per_seconds:
                 spent.popleft()
-        return sum(map(len, self._spent.values()))
+        return len(self._lists) + len(self._details)
 
 
 def effective_interval(

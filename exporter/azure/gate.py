@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from exporter.azure.budget import Read, ReadBudget, effective_interval, reserved_for_lists
+from exporter.azure.budget import ReadBudget, effective_interval, reserved_for_lists
 from exporter.errors import NotNowError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from exporter.azure.error_body import Throttling
+    from exporter.backup.details import Urgency
     from exporter.backup.model import Vault
     from exporter.clock import Clock
     from exporter.metrics.selfmetrics import SelfMetrics
@@ -43,6 +45,8 @@ class BudgetGate:
         self._clock = clock
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
+        self._wanted: dict[str, Counter[Urgency]] = {}
+        self._demand: Counter[Urgency] = Counter()
         shared_by = vaults[0].subscription_id, vaults[0].location
         metrics.reads_remaining.labels(*shared_by).set_function(self._remaining)
 
@@ -52,20 +56,40 @@ class BudgetGate:
         Raises:
             NotNowError: Not now.
         """
-        self._permit(Read.LIST)
+        with self._lock:
+            now = self._clock.monotonic()
+            if not self._budget.take_list(now):
+                raise NotNowError("the read budget is spent", self._budget.list_available_at(now))
 
-    def permit_detail(self) -> None:
+    def permit_detail(self, vault: Vault, urgency: Urgency) -> None:
         """Spend a read on a detail; lists keep what their interval needs.
 
         Raises:
-            NotNowError: Not now.
+            NotNowError: Not now; nobody knows when.
         """
-        self._permit(Read.DETAIL)
+        with self._lock:
+            allowed = self._budget.take_detail(
+                urgency,
+                self._clock.monotonic(),
+                for_lists=reserved_for_lists(self._configured, self._vaults, self._budget),
+                demand=self._demand,
+            )
+            if not allowed:
+                raise NotNowError("the read budget leaves no detail", float("inf"))
+            self._demand[urgency] -= 1
+            self._wanted[vault.id][urgency] -= 1
+
+    def want(self, vault: Vault, details: Counter[Urgency]) -> None:
+        """Take in which details of a vault are wanted now."""
+        with self._lock:
+            self._demand.subtract(self._wanted.get(vault.id, Counter()))
+            self._demand.update(details)
+            self._wanted[vault.id] = details
 
     def list_available_at(self) -> float:
         """Monotonic time when a list may be read."""
         with self._lock:
-            return self._budget.available_at(Read.LIST, self._clock.monotonic())
+            return self._budget.list_available_at(self._clock.monotonic())
 
     def throttled(self, throttling: Throttling) -> None:
         """Take in a 429."""
@@ -83,7 +107,7 @@ class BudgetGate:
             self._budget.hint(remaining, self._clock.monotonic())
 
     def details_wait(self, vault: Vault, *, wait: bool) -> None:
-        """Take in whether details of a vault wait for the budget."""
+        """Take in whether the budget has refused a detail of a vault."""
         with self._lock:
             (self._waiting.add if wait else self._waiting.discard)(vault.id)
 
@@ -97,14 +121,6 @@ class BudgetGate:
                 self._clock.monotonic(),
                 details_wait=bool(self._waiting),
             )
-
-    def _permit(self, read: Read) -> None:
-        with self._lock:
-            now = self._clock.monotonic()
-            reserved = reserved_for_lists(self._configured, self._vaults, self._budget)
-            if not self._budget.take(read, now, reserved_for_lists=reserved):
-                available_at = self._budget.available_at(read, now, reserved_for_lists=reserved)
-                raise NotNowError("the read budget is spent", available_at)
 
     def _remaining(self) -> int:
         with self._lock:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.backup.items import age_order, newest_finished, without_superseded
 from exporter.backup.model import BackupJob, Settings
@@ -14,27 +15,45 @@ if TYPE_CHECKING:
     from exporter.backup.history import History
 
 
-def wanted_details(history: History, now: datetime, settings: Settings) -> list[BackupJob]:
+class Urgency(IntEnum):
+    """How soon a detail is needed; a smaller one goes first."""
+
+    FAILED = 0
+    NEWEST = 1
+    RUNNING = 2
+    REST = 3
+
+
+class WantedDetail(NamedTuple):
+    """A job whose detail some series needs."""
+
+    job: BackupJob
+    urgency: Urgency
+
+
+def wanted_details(history: History, now: datetime, settings: Settings) -> list[WantedDetail]:
     """The jobs whose detail some series needs and the history lacks, most urgent first.
 
-    Newly failed jobs, then the newest finished of each item, then those that run, then finished
-    ones that have series of their own; newest first within each. Details are the scarce
-    resource (FACTS 1.5), so a finished job that no series shows is never asked for.
+    Failed jobs, then the newest finished of each item, then those that run, then finished ones
+    that have series of their own; newest first within each. Details are the scarce resource
+    (FACTS 1.5), so a finished job that no series shows is never asked for.
     """
     newest = without_superseded(newest_finished(history.jobs.values())).values()
     current = {job.job_id for job in newest}
     shown = individual_jobs(history, now, settings)[: settings.max_job_series]
     wanted = {job.job_id: job for job in (*newest, *shown) if _lacks_detail(job, history)}
 
-    def urgency(job: BackupJob) -> int:
+    def urgency(job: BackupJob) -> Urgency:
         if job.status == "Failed":
-            return 0
+            return Urgency.FAILED
         if job.job_id in current:
-            return 1
-        return 2 if job.running else 3
+            return Urgency.NEWEST
+        return Urgency.RUNNING if job.running else Urgency.REST
 
     newest_first = sorted(wanted.values(), key=age_order, reverse=True)
-    return sorted(newest_first, key=urgency)
+    return sorted(
+        (WantedDetail(job, urgency(job)) for job in newest_first), key=lambda one: one.urgency
+    )
 
 
 def _lacks_detail(job: BackupJob, history: History) -> bool:

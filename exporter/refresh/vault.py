@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from exporter.backup.details import wanted_details
+from exporter.backup.details import WantedDetail, wanted_details
 from exporter.backup.history import (
     DetailReading,
     History,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from exporter.azure.backup_jobs import BackupJobsApi
     from exporter.azure.gate import BudgetGate
-    from exporter.backup.model import BackupJob, Settings, Vault
+    from exporter.backup.model import Settings, Vault
     from exporter.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -173,8 +173,8 @@ class VaultRefresher:
             )
         )
 
-    def _read_list(self, now: datetime, give_up_at: float) -> list[BackupJob]:
-        """Take in the list; returns the jobs whose detail is wanted."""
+    def _read_list(self, now: datetime, give_up_at: float) -> list[WantedDetail]:
+        """Take in the list; returns which details are wanted."""
         state, settings = self.state, self._settings
         window = next_window(state.history, now, settings)
         jobs = self._api.list_jobs(self.vault, window, self.gate, give_up_at=give_up_at)
@@ -183,34 +183,35 @@ class VaultRefresher:
         state.details_pending = len(wanted)
         return wanted
 
-    def _read_details(self, wanted: list[BackupJob], give_up_at: float) -> None:
+    def _read_details(self, wanted: list[WantedDetail], give_up_at: float) -> None:
         reading = DetailReading()
         ended = budget_spent = False
 
-        def read(job: BackupJob) -> None:
+        def read(one: WantedDetail) -> None:
             nonlocal ended, budget_spent
             if ended or self._clock.monotonic() >= give_up_at:
                 return
             try:
-                detail = self._api.job_detail(
-                    self.vault, job.job_id, self.gate, give_up_at=give_up_at
-                )
+                detail = self._api.job_detail(self.vault, one, self.gate, give_up_at=give_up_at)
             except ArmError as error:
                 if error.kind is ErrorKind.NOT_FOUND:
-                    reading.gone.add(job.job_id)
+                    reading.gone.add(one.job.job_id)
                 elif error.kind is ErrorKind.PAYLOAD:
-                    reading.unreadable.add(job.job_id)
+                    reading.unreadable.add(one.job.job_id)
                 ended = ended or error.kind in _ENDS_DETAILS
                 self._slow = self._slow or error.kind is ErrorKind.TIMEOUT
                 if isinstance(error, NotNowError):
                     budget_spent = True
                 else:
                     log.debug(
-                        "detail not read: %s", error, extra={**self._names, "job_id": job.job_id}
+                        "detail not read: %s",
+                        error,
+                        extra={**self._names, "job_id": one.job.job_id},
                     )
             else:
                 reading.jobs.append(detail)
 
+        self.gate.want(self.vault, Counter(one.urgency for one in wanted))
         run_all("detail", read, wanted, threads=self._detail_threads)
         state = self.state
         state.history = merge_details(state.history, reading, self._settings)

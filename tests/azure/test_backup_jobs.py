@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,12 +16,13 @@ from exporter.azure.budget import ReadBudget
 from exporter.azure.credentials import BearerAuth
 from exporter.azure.gate import BudgetGate
 from exporter.azure.session import ArmSession
+from exporter.backup.details import Urgency, WantedDetail
 from exporter.backup.history import Window
 from exporter.clock import SystemClock
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.selfmetrics import SelfMetrics
 from tests.azure.test_session import BASE, LATER, FiveLineCredential
-from tests.builders import a_vault
+from tests.builders import a_job, a_vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +66,9 @@ class Api:
         return [job.job_id for job in jobs]
 
     def detail(self, job_id: str) -> Any:
-        return self._api.job_detail(a_vault(), job_id, self.gate, give_up_at=LATER)
+        wanted = WantedDetail(a_job(job_id), Urgency.NEWEST)
+        self.gate.want(a_vault(), Counter({Urgency.NEWEST: 1}))
+        return self._api.job_detail(a_vault(), wanted, self.gate, give_up_at=LATER)
 
     def count(self, field: str) -> float | None:
         name = "azure_backup_exporter_payload_errors_total"
@@ -176,8 +180,10 @@ def test_a_429_stops_reads_until_azure_allows_them(arm: responses.RequestsMock, 
 
     with pytest.raises(ArmError, match="ResourceRequestsThrottled"):
         api.list_jobs()
-    with pytest.raises(NotNowError) as caught:
+    with pytest.raises(NotNowError):
         api.detail("one")
+    with pytest.raises(NotNowError) as caught:
+        api.list_jobs()
 
     assert len(arm.calls) == 1
     assert caught.value.available_at - SystemClock().monotonic() == pytest.approx(324, abs=5)

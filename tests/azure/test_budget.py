@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.azure.budget import Read, ReadBudget, effective_interval, reserved_for_lists
+from exporter.azure.budget import ReadBudget, effective_interval, reserved_for_lists
+from exporter.backup.details import Urgency
 
 HOUR = 3600.0
+FAILED, NEWEST, RUNNING, REST = Urgency
 
 
-def spent(budget: ReadBudget, count: int, now: float, read: Read = Read.LIST) -> None:
+def spent(budget: ReadBudget, count: int, now: float) -> None:
     for _ in range(count):
-        assert budget.take(read, now)
+        assert budget.take_list(now)
+
+
+def taken(
+    budget: ReadBudget,
+    urgency: Urgency,
+    now: float,
+    *,
+    for_lists: int = 0,
+    wanted: int = 1000,
+    others: Counter[Urgency] | None = None,
+) -> int:
+    """How many details of this urgency may be read at once."""
+    demand = Counter({urgency: wanted}) + (others or Counter())
+    count = 0
+    while demand[urgency] and budget.take_detail(urgency, now, for_lists=for_lists, demand=demand):
+        count += 1
+        demand[urgency] -= 1
+    return count
 
 
 def test_nothing_is_left_when_the_limit_is_spent_and_all_comes_back_after_an_interval() -> None:
@@ -22,50 +44,88 @@ def test_nothing_is_left_when_the_limit_is_spent_and_all_comes_back_after_an_int
     spent(budget, 1, now=100)
 
     assert budget.remaining(100) == 0
-    assert not budget.take(Read.LIST, 200)
-    assert budget.available_at(Read.LIST, 200) == HOUR
-    assert budget.take(Read.LIST, HOUR)
+    assert not budget.take_list(200)
+    assert budget.list_available_at(200) == HOUR
+    assert budget.take_list(HOUR)
     assert budget.remaining(HOUR) == 1
 
 
 @given(
     limit=st.integers(1, 20),
-    steps=st.lists(st.tuples(st.floats(0, 2000), st.sampled_from(list(Read))), max_size=80),
+    for_lists=st.integers(0, 20),
+    steps=st.lists(
+        st.tuples(st.floats(0, 2000), st.none() | st.sampled_from(Urgency)), max_size=80
+    ),
 )
 def test_no_window_ever_sees_more_than_the_limit(
-    limit: int, steps: list[tuple[float, Read]]
+    limit: int, for_lists: int, steps: list[tuple[float, Urgency | None]]
 ) -> None:
     """Wherever Azure's own window begins."""
-    budget, now, taken = ReadBudget(limit, HOUR), 0.0, []
-    for pause, read in steps:
+    budget, now, reads = ReadBudget(limit, HOUR), 0.0, []
+    for pause, urgency in steps:
         now += pause
-        if budget.take(read, now):
-            taken.append(now)
+        demand = Counter({urgency: 5}) if urgency else Counter()
+        if (
+            budget.take_list(now)
+            if urgency is None
+            else budget.take_detail(urgency, now, for_lists=for_lists, demand=demand)
+        ):
+            reads.append(now)
 
-    for start in taken:
-        assert sum(start <= at < start + HOUR for at in taken) <= limit
-
-
-def test_details_leave_lists_what_is_reserved() -> None:
-    budget = ReadBudget(10, HOUR)
-
-    details = sum(budget.take(Read.DETAIL, 0, reserved_for_lists=4) for _ in range(20))
-
-    assert details == 6
-    assert budget.available_at(Read.DETAIL, 0, reserved_for_lists=4) == HOUR
-    spent(budget, 4, now=1)
-    assert not budget.take(Read.LIST, 2)
+    for start in reads:
+        assert sum(start <= at < start + HOUR for at in reads) <= limit
 
 
-def test_after_a_429_nothing_until_azure_says_and_its_limit_is_the_limit() -> None:
+def test_what_fits_is_read_at_once_whatever_its_urgency() -> None:
+    """A first fill within the budget does not wait."""
+    for urgency in Urgency:
+        assert taken(ReadBudget(150, HOUR), urgency, 0, for_lists=36, wanted=100) == 100
+
+
+def test_failed_jobs_take_whatever_lists_leave() -> None:
+    budget = ReadBudget(150, HOUR)
+
+    assert taken(budget, FAILED, 0, for_lists=75) == 75
+    assert taken(budget, FAILED, 1, for_lists=75) == 0
+    spent(budget, 75, now=2)
+    assert not budget.take_list(3)
+
+
+def test_when_not_all_fits_half_goes_at_once_and_the_rest_is_spread() -> None:
+    """So that reads come back evenly, and a job that fails now is read now."""
+    budget = ReadBudget(150, HOUR)
+
+    at_once = taken(budget, NEWEST, 0, for_lists=75)
+    later = [taken(budget, NEWEST, minute * 60, for_lists=75) for minute in range(1, 60)]
+
+    assert at_once == 38
+    assert max(later) <= 4
+    assert at_once + sum(later) == 75 - 7
+    assert taken(budget, FAILED, 59 * 60, for_lists=75) == 7, "left to failures to come"
+
+
+def test_what_is_less_urgent_waits_for_what_others_need_more() -> None:
+    """The vaults of a subscription share the budget."""
+    others = Counter({NEWEST: 40, FAILED: 10})
+
+    assert taken(ReadBudget(100, HOUR), RUNNING, 0, for_lists=50, others=others, wanted=9) == 0
+    assert taken(ReadBudget(100, HOUR), NEWEST, 0, for_lists=50, others=others, wanted=9) >= 9
+    failures = Counter({FAILED: 46})
+    assert taken(ReadBudget(100, HOUR), NEWEST, 0, for_lists=50, others=failures, wanted=9) == 0
+
+
+def test_after_a_429_nothing_until_azure_says_and_then_a_new_window() -> None:
+    """After a wait of 328 s the counter stood at 134 of 150 (FACTS 10)."""
     budget = ReadBudget(450, HOUR)
     spent(budget, 200, now=0)
 
     budget.throttled(10, retry_after=324, limit=150, per=HOUR)
 
-    assert budget.available_at(Read.LIST, 20) >= 334
+    assert budget.list_available_at(20) == 334
+    assert taken(budget, FAILED, 20) == 0
     assert budget.limit == 150
-    assert not budget.take(Read.LIST, 335), "200 were spent of what are now 150"
+    assert budget.remaining(334) == 150
+    assert budget.take_list(334)
 
 
 def test_a_429_that_names_no_limit_only_waits() -> None:
@@ -74,8 +134,8 @@ def test_a_429_that_names_no_limit_only_waits() -> None:
     budget.throttled(0, retry_after=60, limit=None, per=None)
 
     assert budget.limit == 150
-    assert not budget.take(Read.LIST, 59)
-    assert budget.take(Read.LIST, 60)
+    assert not budget.take_list(59)
+    assert budget.take_list(60)
 
 
 def test_a_higher_counter_raises_the_limit() -> None:
@@ -105,8 +165,8 @@ def test_an_empty_counter_is_a_hint_that_never_blocks_for_long(counter: int) -> 
     budget.hint(counter, now=0)
 
     assert budget.remaining(0) == 0
-    assert 0 < budget.available_at(Read.LIST, 0) <= 24
-    assert budget.take(Read.LIST, 25)
+    assert 0 < budget.list_available_at(0) <= 24
+    assert budget.take_list(25)
 
 
 @pytest.mark.parametrize(

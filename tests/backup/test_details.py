@@ -11,7 +11,7 @@ from tests.builders import NOW, a_detail, a_history, a_job, a_running_job, hours
 
 
 def wanted(*jobs: Any, **changes: Any) -> list[str]:
-    return [job.job_id for job in wanted_details(a_history(*jobs), NOW, settings(**changes))]
+    return [one.job.job_id for one in wanted_details(a_history(*jobs), NOW, settings(**changes))]
 
 
 def test_failed_first_then_newest_of_each_item_then_running_then_the_rest() -> None:
