@@ -36,12 +36,14 @@ def wanted_details(history: History, now: datetime, settings: Settings) -> list[
 
     Failed jobs, then the newest finished of each item, then those that run, then finished ones
     that have series of their own; newest first within each. Details are the scarce resource
-    (FACTS 1.5), so a finished job that no series shows is never asked for.
+    (FACTS 1.5), so a finished job that no series shows is never asked for; a running one that the
+    list lacks is, to learn whether there still is such a job.
     """
     newest = without_superseded(newest_finished(history.jobs.values())).values()
     current = {job.job_id for job in newest}
     shown = individual_jobs(history, now, settings)[: settings.max_job_series]
-    wanted = {job.job_id: job for job in (*newest, *shown) if _lacks_detail(job, history)}
+    missing = [history.jobs[job_id] for job_id in history.missing]
+    wanted = {job.job_id: job for job in (*newest, *shown, *missing) if _lacks_detail(job, history)}
 
     def urgency(job: BackupJob) -> Urgency:
         if job.status == "Failed":

@@ -24,6 +24,9 @@ _ISO_DURATION: Final = re.compile(
 _SIZE: Final = re.compile(r"(?P<number>[0-9]{1,18}(?:\.[0-9]{1,9})?)(?: ?(?P<unit>[A-Z]+))?")
 _UNITS: Final = {"KB": 2**10, "MB": MEBIBYTE, "GB": 2**30, "TB": 2**40}
 
+_YEARS: Final = range(2010, 2100)
+"""Azure Backup's; .NET's largest instant, 9999-12-31, would outlive every newer job."""
+
 _NEVER: Final = frozenset({datetime(year, 1, 1, tzinfo=UTC) for year in (1, 1601, 2001)})
 """What Azure and .NET send for "not yet" (FACTS 4, 6)."""
 
@@ -65,14 +68,18 @@ def parse_timestamp(text: str) -> datetime | None:
         The instant in UTC, cut to microseconds; None for the sentinels that mean "not yet".
 
     Raises:
-        PayloadError: The text has another shape. The message quotes it.
+        PayloadError: The text has another shape, or names no year of this service.
     """
     try:
         instant = datetime.fromisoformat(text)
         instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise PayloadError(f"not an instant: {text[:80]!r}") from error
-    return None if instant in _NEVER else instant
+    if instant in _NEVER:
+        return None
+    if instant.year not in _YEARS:
+        raise PayloadError(f"no instant of a backup: {text[:80]!r}")
+    return instant
 
 
 def parse_size(text: str, *, default_unit: str = "") -> float:

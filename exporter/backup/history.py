@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exporter.backup.items import newest_finished, subject_of
 from exporter.backup.model import BackupJob, Settings, Subject
@@ -33,6 +33,18 @@ class TaskSuccess:
     at: datetime
 
 
+class OlderFailures(NamedTuple):
+    """Unsuccessful jobs since the last success that are no longer kept.
+
+    Attributes:
+        number: How many.
+        newest: When the newest of them ended.
+    """
+
+    number: int
+    newest: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """All that is known of one vault's jobs. A new reading makes a new history.
@@ -41,6 +53,8 @@ class History:
         jobs: By ``job_id``.
         successes: End of the newest successful job of each subject; outlives the job.
         task_successes: By subject and lower-case task, the newest job in which it completed.
+        older_failures: What ``consecutive_failures`` counts beyond ``jobs``.
+        missing: Ids of running jobs that the newest list does not name though it should.
         without_detail: Ids of jobs whose detail Azure does not have, or not readably; not asked for
             again until the next full list.
         read_at: When the newest list was asked for.
@@ -50,6 +64,8 @@ class History:
     jobs: Mapping[str, BackupJob] = field(default_factory=dict)
     successes: Mapping[Subject, datetime] = field(default_factory=dict)
     task_successes: Mapping[tuple[Subject, str], TaskSuccess] = field(default_factory=dict)
+    older_failures: Mapping[Subject, OlderFailures] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
     without_detail: frozenset[str] = frozenset()
     read_at: datetime | None = None
     full_read_at: datetime | None = None
@@ -74,7 +90,7 @@ class DetailReading:
 
     Attributes:
         jobs: Jobs with their detail.
-        gone: Ids Azure answered 404 for: a running job is no more.
+        gone: Ids Azure answered 404 for. A running job that the list lacks too is no more.
         unreadable: Ids whose detail is no job.
     """
 
@@ -122,17 +138,16 @@ def merge_list(
     }
     known = history.jobs
     if window.full:
-        # A full list names every job that runs; and one without any instant never ages.
-        known = {
-            job_id: job
-            for job_id, job in known.items()
-            if job_id in taken or not (job.running or job.ended_at is None)
-        }
+        # One without any instant never ages.
+        known = {k: job for k, job in known.items() if k in taken or job.running or job.ended_at}
     merged = _merge(replace(history, jobs=known), taken.values(), settings)
     return replace(
         merged,
         read_at=window.end,
         full_read_at=window.end if window.full else history.full_read_at,
+        # Every window reaches back to the oldest running job. One list without it proves nothing:
+        # lists have been seen empty. Its detail decides.
+        missing=frozenset(k for k, job in merged.jobs.items() if job.running and k not in taken),
         without_detail=frozenset() if window.full else history.without_detail,
     )
 
@@ -146,7 +161,7 @@ def merge_details(history: History, reading: DetailReading, settings: Settings) 
     jobs = {
         job_id: replace(job, detail=None) if job.running and job_id not in read else job
         for job_id, job in history.jobs.items()
-        if not (job.running and job_id in reading.gone)
+        if not (job.running and job_id in reading.gone and job_id in history.missing)
     }
     merged = _merge(replace(history, jobs=jobs), read.values(), settings)
     without = {*history.without_detail, *reading.gone, *reading.unreadable}
@@ -169,13 +184,31 @@ def prune(history: History, now: datetime, settings: Settings) -> History:
         if job.running or job_id in newest_ids or job.ended_at is None or job.ended_at >= keep_from
     }
     subjects = {subject_of(job) for job in jobs.values()}
+    older = _with_older_failures(history, jobs, settings)
     return replace(
         history,
         jobs=jobs,
+        older_failures={k: v for k, v in older.items() if k in subjects},
         successes={k: at for k, at in history.successes.items() if k in subjects},
         task_successes={k: v for k, v in history.task_successes.items() if k[0] in subjects},
         without_detail=history.without_detail & jobs.keys(),
     )
+
+
+def _with_older_failures(
+    history: History, kept: Mapping[str, BackupJob], settings: Settings
+) -> dict[Subject, OlderFailures]:
+    older = dict(history.older_failures)
+    for job_id, job in history.jobs.items():
+        ended = job.ended_at
+        if job_id in kept or ended is None or job.status in settings.success_statuses:
+            continue
+        subject = subject_of(job)
+        success = history.successes.get(subject)
+        if success is None or ended > success:
+            number, newest = older.get(subject, OlderFailures(0, ended))
+            older[subject] = OlderFailures(number + 1, max(newest, ended))
+    return older
 
 
 def rejudge(history: History, settings: Settings) -> History:
@@ -187,6 +220,7 @@ def _merge(history: History, new: Iterable[BackupJob], settings: Settings) -> Hi
     jobs = dict(history.jobs)
     successes = dict(history.successes)
     task_successes = dict(history.task_successes)
+    older = dict(history.older_failures)
     for reading in new:
         job = _reconcile(jobs.get(reading.job_id), reading)
         jobs[job.job_id] = job
@@ -195,13 +229,21 @@ def _merge(history: History, new: Iterable[BackupJob], settings: Settings) -> Hi
         subject, ended = subject_of(job), job.ended_at
         if job.status in settings.success_statuses:
             successes[subject] = max(ended, successes.get(subject, ended))
+            if subject in older and older[subject].newest <= ended:
+                del older[subject]
         for task in job.detail.tasks if job.detail else ():
             if task.status != "Completed":
                 continue
             key = (subject, task.name.lower())
             if key not in task_successes or task_successes[key].at <= ended:
                 task_successes[key] = TaskSuccess(task=task.name, at=ended)
-    return replace(history, jobs=jobs, successes=successes, task_successes=task_successes)
+    return replace(
+        history,
+        jobs=jobs,
+        successes=successes,
+        task_successes=task_successes,
+        older_failures=older,
+    )
 
 
 def _reconcile(known: BackupJob | None, new: BackupJob) -> BackupJob:

@@ -63,15 +63,19 @@ def fuller_subjects(subjects: Iterable[Subject]) -> Callable[[Subject], list[Sub
         by_item.setdefault(_item_of(subject), []).append(subject)
 
     def fuller(subject: Subject) -> list[Subject]:
-        return [
-            other
-            for other in by_item.get(_item_of(subject), ())
-            if other != subject
-            and subject.backup_type in ("", other.backup_type)
-            and subject.container in ("", other.container)
-        ]
+        return [other for other in by_item.get(_item_of(subject), ()) if _lacks(subject, other)]
 
     return fuller
+
+
+def _lacks(subject: Subject, other: Subject) -> bool:
+    """Whether the other names a backup type or a container that this one leaves out."""
+    names_type = not subject.backup_type and bool(other.backup_type)
+    names_container = not subject.container and bool(other.container)
+    if names_type:
+        # Then the container may be missing on either side.
+        return subject.container == other.container or not (subject.container and other.container)
+    return names_container and subject.backup_type == other.backup_type
 
 
 def _item_of(subject: Subject) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from exporter.backup.fields import Fields, clean, quote
 from exporter.backup.formats import parse_size, parse_timespan, parse_timestamp
-from exporter.backup.model import BackupJob, JobDetail, JobError, Task
+from exporter.backup.model import RUNNING_STATUSES, BackupJob, JobDetail, JobError, Task
 from exporter.errors import PayloadError
 
 TASK_SPELLINGS: Final = {
@@ -103,6 +103,8 @@ def parse_job(payload: object, problems: Counter[str], *, with_detail: bool = Fa
         or host
     )
     duration = job.read("duration", parse_timespan)
+    status = job.text("status")
+    end_time = job.read("endTime", parse_timestamp)
     return BackupJob(
         job_id=clean(name).lower(),
         job_type=job.text("jobType"),
@@ -111,11 +113,11 @@ def parse_job(payload: object, problems: Counter[str], *, with_detail: bool = Fa
         container=sys.intern(container.lower()),
         operation=sys.intern(operation),
         backup_type=sys.intern(backup_type),
-        status=job.text("status"),
+        status=status,
         workload_type=job.text("workloadType"),
         activity_id=job.text("activityId"),
         start_time=job.read("startTime", parse_timestamp),
-        end_time=job.read("endTime", parse_timestamp),
+        end_time=None if status in RUNNING_STATUSES else end_time,
         # A job that runs can lie ahead of the server's clock (FACTS 1.2).
         duration_seconds=None if duration is None else max(duration, 0.0),
         errors=_parse_errors(job),

@@ -158,6 +158,10 @@ def _failures_since_success(
         for subject in newest
     }
     failures: Counter[Subject] = Counter()
+    for subject, (number, newest_failure) in history.older_failures.items():
+        since = last_success.get(subject)
+        if since is None or newest_failure > since:
+            failures[subject] += number
     for job in history.jobs.values():
         if job.running or job.status in settings.success_statuses:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from exporter.backup.details import wanted_details
-from exporter.backup.history import DetailReading, merge_details
+from exporter.backup.history import DetailReading, Window, merge_details, merge_list
 from exporter.backup.model import JobSeries
 from tests.builders import NOW, a_detail, a_history, a_job, a_running_job, hours_ago, settings
 
@@ -48,6 +48,15 @@ def test_what_no_series_shows_is_never_read() -> None:
     assert wanted(*jobs, job_series=JobSeries.NONE) == ["newest"]
     assert wanted(*jobs, job_series=JobSeries.RUNNING) == ["newest", "running"]
     assert wanted(*jobs, max_job_series=1) == ["newest", "running"]
+
+
+def test_a_running_job_that_the_list_lacks_is_asked_for_whatever_series_there_are() -> None:
+    """Its detail decides whether there still is such a job."""
+    none = settings(job_series=JobSeries.NONE)
+    window = Window(start=hours_ago(1), end=NOW, full=False)
+    history = merge_list(a_history(a_running_job()), [], window, none)
+
+    assert [one.job.job_id for one in wanted_details(history, NOW, none)] == ["r1"]
 
 
 def test_an_item_superseded_by_a_fuller_name_is_not_read_for_its_own_sake() -> None:

@@ -17,7 +17,17 @@ from exporter.backup.history import (
     rejudge,
 )
 from exporter.backup.items import subject_of
-from tests.builders import NOW, a_detail, a_history, a_job, a_running_job, hours_ago, settings
+from exporter.backup.rollup import roll_up
+from tests.builders import (
+    NOW,
+    a_detail,
+    a_history,
+    a_job,
+    a_running_job,
+    a_vault,
+    hours_ago,
+    settings,
+)
 
 MINUTE = timedelta(minutes=1)
 
@@ -124,10 +134,17 @@ def test_a_detail_may_say_that_the_job_has_ended_since_the_list() -> None:
     assert history.jobs["r1"] == ended
 
 
-def test_a_running_job_that_azure_does_not_have_is_forgotten() -> None:
+def test_a_running_job_that_list_and_detail_lack_is_forgotten() -> None:
+    history = merge_list(a_history(a_running_job()), [], incremental(), settings())
+
+    assert not merge_details(history, DetailReading(gone={"r1"}), settings()).jobs
+
+
+def test_one_404_does_not_lose_a_job_that_the_list_names() -> None:
+    """Its failure would be hidden until the next full list."""
     history = merge_details(a_history(a_running_job()), DetailReading(gone={"r1"}), settings())
 
-    assert not history.jobs
+    assert history.jobs.keys() == {"r1"}
 
 
 def test_a_finished_job_without_detail_is_kept_and_not_asked_for_again() -> None:
@@ -138,15 +155,14 @@ def test_a_finished_job_without_detail_is_kept_and_not_asked_for_again() -> None
     assert history.jobs.keys() == history.without_detail == {"j1", "j2"}
 
 
-def test_a_full_list_forgets_a_running_job_it_does_not_name() -> None:
-    history = merge_list(
-        a_history(a_running_job(), a_job()),
-        [],
-        Window(start=hours_ago(200), end=NOW, full=True),
-        settings(),
-    )
+def test_one_list_without_a_running_job_does_not_lose_it() -> None:
+    """Lists have been seen empty; its detail decides."""
+    full = Window(start=hours_ago(200), end=NOW, full=True)
 
-    assert history.jobs.keys() == {"j1"}
+    history = merge_list(a_history(a_running_job(), a_job()), [], full, settings())
+
+    assert history.jobs.keys() == {"r1", "j1"}
+    assert history.missing == {"r1"}
 
 
 def test_a_later_list_forgets_nothing() -> None:
@@ -165,6 +181,25 @@ def test_the_last_success_outlives_its_job_and_the_look_back() -> None:
 
     assert history.jobs.keys() == {"new"}
     assert history.successes == {subject_of(success): success.end_time}
+
+
+def test_failures_count_beyond_the_look_back() -> None:
+    """A weekly backup that fails for six weeks has failed six times."""
+    history, at = History(), NOW
+    for week in range(6):
+        at = NOW + timedelta(weeks=week)
+        failed = a_job(f"j{week}", status="Failed", ended=at)
+        window = Window(start=at - timedelta(days=8), end=at, full=True)
+        history = prune(merge_list(history, [failed], window, settings()), at, settings())
+    [item] = roll_up(a_vault(), history, at, settings()).items
+    assert len(history.jobs) < 6
+    assert item.consecutive_failures == 6
+
+    success = a_job("good", ended=at + timedelta(days=1))
+    window = Window(start=at, end=at + timedelta(days=1), full=False)
+    history = merge_list(history, [success], window, settings())
+    [item] = roll_up(a_vault(), history, at, settings()).items
+    assert item.consecutive_failures == 0
 
 
 def test_an_item_is_forgotten_after_a_time_without_any_job() -> None:

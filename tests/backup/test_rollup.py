@@ -97,6 +97,13 @@ def test_a_failure_without_a_type_is_not_cleared_by_another_host_or_operation() 
     }
 
 
+def test_a_failure_without_a_type_is_cleared_though_the_success_names_no_host() -> None:
+    failed = a_database_job("1", backup_type="", status="Failed", ended=hours_ago(4))
+    full = a_database_job("2", container="")
+
+    assert {item.job.job_id for item in rolled(failed, full).items} == {"2"}
+
+
 def test_failures_are_counted_since_the_last_success() -> None:
     rollup = rolled(
         a_job("1", status="Failed", ended=hours_ago(90)),
