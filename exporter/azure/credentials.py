@@ -43,7 +43,8 @@ def make_credential(credential: model.Credential, cloud: Cloud) -> TokenCredenti
     """
     try:
         return _make_credential(credential, cloud)
-    except (OSError, ValueError, AzureError) as error:
+    # TypeError: cryptography's, for a password that a key does not need.
+    except (OSError, TypeError, ValueError, AzureError) as error:
         raise ArmError(
             ErrorKind.UNAUTHORIZED, f"credential {credential.type} cannot be set up: {error}"
         ) from error

@@ -16,6 +16,7 @@ from requests.adapters import HTTPAdapter
 
 from exporter import __version__
 from exporter.azure.error_body import Throttling, error_text, read_throttling
+from exporter.config.types import is_loopback
 from exporter.errors import ArmError, ErrorKind, NotNowError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _KINDS: Final = {
     408: ErrorKind.TIMEOUT,
     429: ErrorKind.THROTTLED,
 }
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _OK: Final = 200
 _SERVER_ERROR: Final = 500
 
@@ -74,7 +76,7 @@ class ArmSession:
         clock: For deadlines.
         metrics: Counts every attempt.
         stop: Ends waiting between attempts.
-        backoff: Longest first wait between attempts; it doubles, with jitter.
+        backoff_seconds: Longest first wait between attempts; it doubles, with jitter.
     """
 
     def __init__(
@@ -99,6 +101,8 @@ class ArmSession:
         self._free = threading.BoundedSemaphore(max_concurrency)
         self._session = requests.Session()
         self._session.auth = auth
+        # A proxy of the environment is for the way out; on loopback it would see our token.
+        self._session.trust_env = not is_loopback(urlsplit(base_url).hostname or "")
         self._session.headers["User-Agent"] = f"azure-backup-exporter/{__version__}"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=max_concurrency)
@@ -138,7 +142,7 @@ class ArmSession:
                     raise ArmError(failed.kind, str(failed)) from failed
                 raise
             try:
-                return self._attempt(absolute, api)
+                return self._attempt(absolute, api, give_up_at)
             except ArmError as error:
                 failed = error
                 raise
@@ -177,27 +181,30 @@ class ArmSession:
     def _inside(self, url: str) -> str:
         """The URL as it is, if our token may go there: ``nextLink`` is followed verbatim."""
         absolute = self._base_url + url if url.startswith("/") else url
-        base, target = urlsplit(self._base_url), urlsplit(absolute)
-        if (target.scheme, target.netloc.lower()) != (base.scheme, base.netloc.lower()):
+        if _origin(absolute) != _origin(self._base_url):
             raise ArmError(
-                ErrorKind.PAYLOAD,
-                f"Azure's answer leads to another host, {target.hostname}; the token stays here",
+                ErrorKind.PAYLOAD, "Azure's answer leads to another host; the token stays here"
             )
         return absolute
 
-    def _attempt(self, url: str, api: str) -> Answer:
+    def _attempt(self, url: str, api: str, give_up_at: float) -> Answer:
         with self._free:
             started = self._clock.monotonic()
+            # An attempt may always take its timeout; an answer that drips may not go on for ever.
+            give_up_at = max(give_up_at, started + self._timeout)
             code = None
             try:
                 with self._session.get(
                     url, timeout=self._timeout, allow_redirects=False, stream=True
                 ) as response:
                     code = str(response.status_code)
-                    content = self._read(response)
+                    content = self._read(response, give_up_at)
             except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
                 code = "network"
-                raise ArmError(ErrorKind.NETWORK, f"TLS: {_reason(error)}") from error
+                reason = _reason(error)
+                lasting = "CERTIFICATE_VERIFY_FAILED" in reason
+                message = f"TLS: {reason}"
+                raise ArmError(ErrorKind.NETWORK, message, retryable=not lasting) from error
             except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
                 code = "timeout"
                 message = f"no answer within {self._timeout:g} s"
@@ -213,10 +220,12 @@ class ArmSession:
                     )
         return self._answer(response, content)
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _read(self, response: requests.Response, give_up_at: float) -> bytes:
         content = bytearray()
         while piece := response.raw.read1(_PIECE, decode_content=True):
             content += piece
+            if self._clock.monotonic() > give_up_at:
+                raise ArmError(ErrorKind.TIMEOUT, "the answer did not end in time")
             if len(content) > _LARGEST_ANSWER:
                 raise ArmError(ErrorKind.PAYLOAD, "an answer of more than 256 MiB")
         return bytes(content)
@@ -248,6 +257,17 @@ class ArmSession:
             )
         kind = _KINDS.get(status, ErrorKind.PAYLOAD)
         raise ArmError(kind, text, retryable=kind is ErrorKind.TIMEOUT)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None] | None:
+    """What decides whether two URLs are of one server; None for no URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    # A name before the host is none of Azure's doing.
+    return None if "@" in parts.netloc else (parts.scheme, parts.hostname, port)
 
 
 def _passes(error: BaseException) -> bool:

@@ -19,7 +19,18 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from exporter.backup.model import JobSeries, Settings, Vault
-from exporter.config.types import Count, CountFromZero, Interval, Name, Span, Text, Url
+from exporter.config.types import (
+    Count,
+    CountFromZero,
+    Interval,
+    Name,
+    Span,
+    Text,
+    Threads,
+    Timeout,
+    Url,
+    check_name,
+)
 
 _VAULT_ID: Final = re.compile(
     r"/subscriptions/(?P<subscription_id>[^/]+)/resourceGroups/(?P<resource_group>[^/]+)"
@@ -39,11 +50,20 @@ class Section(BaseModel):
         del values
         return ""
 
+    @classmethod
+    def has_section(cls, key: str) -> bool:
+        """Whether a key holds a section of its own."""
+        field = cls.model_fields.get(key)
+        return field is not None and isinstance(field.default, Section)
+
     @model_validator(mode="wrap")
     @classmethod
     def _tell_all(cls, values: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
         """Tell what is wrong with single keys and with all of them together, both at once."""
         told: list[InitErrorDetails] = []
+        if isinstance(values, dict):
+            # A section whose keys are all commented out is one with nothing but defaults.
+            values = {k: v for k, v in values.items() if v is not None or not cls.has_section(k)}
         problem = cls.problem(values) if isinstance(values, dict) else ""
         if problem:
             error = ValueError(problem)
@@ -61,6 +81,9 @@ class Section(BaseModel):
             if not told:
                 return section
         raise ValidationError.from_exception_data(cls.__name__, told, hide_input=True)
+
+
+Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
 class DefaultCredential(Section):
@@ -91,13 +114,14 @@ class ClientSecret(Section):
     type: Literal["client_secret"]
     tenant_id: Text
     client_id: Text
-    client_secret: SecretStr | None = None
+    client_secret: Secret | None = None
     client_secret_file: Text | None = None
 
     @classmethod
     def problem(cls, values: dict[str, object]) -> str:
         """A secret stands in one place."""
-        if ("client_secret" in values) == ("client_secret_file" in values):
+        given = [values.get(name) for name in ("client_secret", "client_secret_file")]
+        if sum(value is not None for value in given) != 1:
             return "write either client_secret or client_secret_file"
         return ""
 
@@ -109,13 +133,13 @@ class ClientCertificate(Section):
     tenant_id: Text
     client_id: Text
     certificate_file: Text
-    certificate_password: SecretStr | None = None
+    certificate_password: Secret | None = None
     certificate_password_file: Text | None = None
 
     @classmethod
     def problem(cls, values: dict[str, object]) -> str:
         """A password stands in one place."""
-        if "certificate_password" in values and "certificate_password_file" in values:
+        if values.get("certificate_password") and values.get("certificate_password_file"):
             return "write certificate_password or certificate_password_file, not both"
         return ""
 
@@ -162,8 +186,8 @@ class Azure(Section):
     scope: Url | None = None
     credential: Credential = DefaultCredential()
     api_versions: ApiVersions = ApiVersions()
-    timeout: Span = timedelta(seconds=30)
-    max_concurrency: Count = 8
+    timeout: Timeout = timedelta(seconds=30)
+    max_concurrency: Threads = 8
     read_budget: ReadBudget = ReadBudget()
 
     @classmethod
@@ -206,11 +230,14 @@ class State(Section):
 
 
 def _check_vault_id(vault_id: str) -> str:
-    if not _VAULT_ID.fullmatch(vault_id):
+    match = _VAULT_ID.fullmatch(vault_id)
+    if not match:
         raise ValueError(
             "write /subscriptions/.../resourceGroups/.../providers/"
             "Microsoft.RecoveryServices/vaults/..."
         )
+    for name in match.groups():
+        check_name(name)
     return vault_id
 
 
@@ -263,7 +290,8 @@ class Config(Section):
     def settings(self) -> Settings:
         """What the core needs to know of it."""
         return Settings(
-            lookback=self.refresh.lookback,
+            # What the window shows must have been read.
+            lookback=max(self.refresh.lookback, self.metrics.window),
             forget_after=self.refresh.forget_after,
             window=self.metrics.window,
             job_series=self.metrics.job_series,

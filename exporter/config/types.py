@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-_DURATION: Final = r"^([0-9]+(ms|[smhdwy]))+$"
+_DURATION_PART: Final = r"([0-9]{1,9})(ms|[smhdwy])"
+_DURATION: Final = f"^({_DURATION_PART})+$"
 _UNITS: Final = {
     "ms": timedelta(milliseconds=1),
     "s": timedelta(seconds=1),
@@ -29,7 +30,7 @@ def _read_duration(value: object) -> timedelta:
         return sum(
             (
                 int(number) * _UNITS[unit]
-                for number, unit in re.findall(r"([0-9]{1,12})(ms|[smhdwy])", value)
+                for number, unit in re.findall(_DURATION_PART, value)
             ),
             timedelta(),
         )
@@ -56,6 +57,20 @@ def _at_least(least: timedelta) -> AfterValidator:
     return AfterValidator(check)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    return _LOOPBACK.fullmatch(host) is not None
+
+
+def _at_most(most: timedelta) -> AfterValidator:
+    def check(value: timedelta) -> timedelta:
+        if value > most:
+            raise ValueError(f"write {format_duration(most)} or less")
+        return value
+
+    return AfterValidator(check)
+
+
 def _read_count(value: object) -> object:
     """A number that came from an environment variable is text."""
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
@@ -65,12 +80,13 @@ def _check_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("write a URL such as https://management.azure.com")
-    if parts.scheme == "http" and not _LOOPBACK.fullmatch(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("use https: over http a token would travel in clear")
     return url.rstrip("/")
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """Refuse what cannot be a segment of a resource id."""
     if not name.strip() or re.search(r"[/?#\s]", name):
         raise ValueError(f"{name!r} is no name of an Azure resource")
     return name
@@ -84,8 +100,10 @@ Duration = Annotated[
 ]
 Span = Annotated[Duration, _at_least(timedelta(milliseconds=1))]
 Interval = Annotated[Duration, _at_least(timedelta(seconds=1))]
+Timeout = Annotated[Span, _at_most(timedelta(minutes=10))]
 Count = Annotated[int, BeforeValidator(_read_count), Field(ge=1)]
+Threads = Annotated[Count, Field(le=256)]
 CountFromZero = Annotated[int, BeforeValidator(_read_count), Field(ge=0)]
 Url = Annotated[str, AfterValidator(_check_url)]
-Name = Annotated[str, AfterValidator(_check_name)]
+Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, Field(min_length=1)]

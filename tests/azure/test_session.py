@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ from exporter.azure.session import ArmSession
 from exporter.clock import SystemClock
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.selfmetrics import SelfMetrics
+from exporter.simulator import Simulator, sized_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +47,20 @@ class FiveLineCredential:
 class Edge:
     """A session and what belongs to it."""
 
-    def __init__(self, credential: FiveLineCredential | None = None) -> None:
+    def __init__(
+        self,
+        credential: FiveLineCredential | None = None,
+        *,
+        base: str = BASE,
+        timeout: float = 5,
+    ) -> None:
         self.metrics = SelfMetrics()
         self.stop = threading.Event()
         self.permits = 0
         self.session = ArmSession(
-            base_url=BASE,
+            base_url=base,
             auth=BearerAuth(credential or FiveLineCredential(), "scope"),
-            timeout=timedelta(seconds=5),
+            timeout=timedelta(seconds=timeout),
             max_concurrency=2,
             clock=SystemClock(),
             metrics=self.metrics,
@@ -143,6 +152,82 @@ def test_it_gives_up_before_the_next_refresh_is_due(
         edge.get(give_up_at=time.monotonic())
 
     assert len(arm.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("https://arm.example", "https://ARM.example:443/things"),
+        ("https://arm.example:443", "https://arm.example/things"),
+    ],
+)
+def test_the_default_port_is_the_same_server(
+    arm: responses.RequestsMock, base: str, url: str
+) -> None:
+    arm.get(url, json={"fine": True})
+
+    assert Edge(base=base).get(url) == {"fine": True}
+
+
+@pytest.mark.parametrize("url", ["https://[bad", "https://arm.example:port/", "mailto:x"])
+def test_a_next_link_that_is_no_url_is_a_payload_fault(edge: Edge, url: str) -> None:
+    with pytest.raises(ArmError) as caught:
+        edge.get(url)
+    assert caught.value.kind is ErrorKind.PAYLOAD
+
+
+@pytest.mark.parametrize(
+    ("reason", "attempts"),
+    [("EOF occurred in violation of protocol", 4), ("[SSL: CERTIFICATE_VERIFY_FAILED] x", 1)],
+)
+def test_a_reset_within_the_handshake_passes_but_a_bad_certificate_does_not(
+    arm: responses.RequestsMock, edge: Edge, reason: str, attempts: int
+) -> None:
+    arm.get(URL, body=requests.exceptions.SSLError(reason))
+
+    with pytest.raises(ArmError, match="TLS"):
+        edge.get()
+    assert len(arm.calls) == attempts
+
+
+def test_an_answer_that_drips_ends_in_time(arm: responses.RequestsMock) -> None:
+    """A byte now and then resets the read timeout for ever."""
+    arm.add_passthru("http://127.0.0.1")
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                for _ in range(100):
+                    self.wfile.write(b" ")
+                    time.sleep(0.1)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        edge = Edge(base=f"http://127.0.0.1:{server.server_port}", timeout=0.5)
+        started = time.monotonic()
+        with pytest.raises(ArmError, match="did not end in time") as caught:
+            edge.get(give_up_at=0)
+        assert time.monotonic() - started < 2
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert caught.value.kind is ErrorKind.TIMEOUT
+
+
+def test_no_proxy_sees_a_token_that_stays_on_loopback(
+    arm: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm.add_passthru("http://127.0.0.1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with Simulator(fleet=sized_fleet(vaults=1, jobs=1)) as azure, pytest.raises(ArmError) as caught:
+        Edge(base=azure.url).get("/subscriptions")
+    assert caught.value.kind is ErrorKind.UNAUTHORIZED, "the simulator itself has answered"
 
 
 @pytest.mark.parametrize(
