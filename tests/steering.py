@@ -71,12 +71,13 @@ class Steered:
     def configure(self, **sections: str) -> Collector:
         """Start the exporter, or reload it."""
         config = parse_config(config_text(self.simulator, **sections), {}, source="test")
-        previous = self.collector
         self.collector = Collector(
-            config, store=self.store, metrics=self.metrics, clock=self.clock, previous=previous
+            config,
+            store=self.store,
+            metrics=self.metrics,
+            clock=self.clock,
+            previous=self.collector,
         )
-        if previous:
-            previous.stop()
         return self.collector
 
     def refresh(self) -> list[tuple[str, str, str]]:

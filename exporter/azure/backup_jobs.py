@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote, urlencode
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 _REMAINING_HEADER: Final = "x-ms-ratelimit-remaining-subscription-resource-requests"
 _MOST_PAGES: Final = 1000
+_LIST_ATTEMPTS: Final = 4
+_DETAIL_ATTEMPTS: Final = 2
+"""The next refresh tries again; one detail must not eat the budget of many."""
 
 
 def list_path(vault: Vault, window: Window, api_version: str) -> str:
@@ -49,6 +53,23 @@ def _quoted(path: str) -> str:
     return quote(path, safe="/()")
 
 
+@dataclass(slots=True)
+class Listing:
+    """How far a list has been read: a long one may need more than one budget.
+
+    Attributes:
+        window: What is listed.
+        next_url: The first page not read yet; None when all are.
+        seen: The pages read.
+        jobs: Of those pages.
+    """
+
+    window: Window
+    next_url: str | None
+    seen: set[str] = field(default_factory=set)
+    jobs: list[BackupJob] = field(default_factory=list)
+
+
 class BackupJobsApi:
     """Reads job lists and details, spending from the read budget.
 
@@ -63,27 +84,40 @@ class BackupJobsApi:
         self._api_version = api_version
         self._metrics = metrics
 
-    def list_jobs(
-        self, vault: Vault, window: Window, gate: BudgetGate, *, give_up_at: float
+    def listing(self, vault: Vault, window: Window) -> Listing:
+        """A list of a window, of which nothing has been read yet."""
+        return Listing(window, list_path(vault, window, self._api_version))
+
+    def read_list(
+        self, listing: Listing, gate: BudgetGate, *, give_up_at: float
     ) -> list[BackupJob]:
-        """All jobs of a window, over all pages.
+        """Read all pages of a list that have not been read yet.
+
+        Returns:
+            The jobs of all pages.
 
         Raises:
+            NotNowError: The budget does not reach; the listing can be read on later.
             ArmError: A page could not be read, or the pages lead in a circle.
         """
-        url: str | None = list_path(vault, window, self._api_version)
-        seen: set[str] = set()
-        jobs: list[BackupJob] = []
-        while url is not None:
-            if url in seen or len(seen) >= _MOST_PAGES:
-                raise ArmError(ErrorKind.PAYLOAD, f"the job list does not end ({len(seen)} pages)")
-            seen.add(url)
-            answer = self._get(url, "backup_jobs_list", gate.permit_list, gate, give_up_at)
+        while (url := listing.next_url) is not None:
+            if url in listing.seen or len(listing.seen) >= _MOST_PAGES:
+                message = f"the job list does not end ({len(listing.seen)} pages)"
+                raise ArmError(ErrorKind.PAYLOAD, message)
+            answer = self._get(
+                url,
+                "backup_jobs_list",
+                gate.permit_list,
+                gate,
+                give_up_at=give_up_at,
+                attempts=_LIST_ATTEMPTS,
+            )
             page = self._parsed(partial(parse_job_page, answer.body))
             self._count(page.problems)
-            jobs += page.jobs
-            url = page.next_link
-        return jobs
+            listing.seen.add(url)
+            listing.jobs += page.jobs
+            listing.next_url = page.next_link
+        return listing.jobs
 
     def job_detail(
         self, vault: Vault, wanted: WantedDetail, gate: BudgetGate, *, give_up_at: float
@@ -96,7 +130,14 @@ class BackupJobsApi:
         job_id = wanted.job.job_id
         url = detail_path(vault, job_id, self._api_version)
         permit = partial(gate.permit_detail, vault, wanted.urgency)
-        answer = self._get(url, "backup_jobs_detail", permit, gate, give_up_at)
+        answer = self._get(
+            url,
+            "backup_jobs_detail",
+            permit,
+            gate,
+            give_up_at=give_up_at,
+            attempts=_DETAIL_ATTEMPTS,
+        )
         problems: Counter[str] = Counter()
         job = self._parsed(partial(parse_job_detail, answer.body, problems))
         self._count(problems)
@@ -110,10 +151,14 @@ class BackupJobsApi:
         api: str,
         permit: Callable[[], None],
         gate: BudgetGate,
+        *,
         give_up_at: float,
+        attempts: int,
     ) -> Answer:
         try:
-            answer = self._session.get(url, api=api, give_up_at=give_up_at, permit=permit)
+            answer = self._session.get(
+                url, api=api, give_up_at=give_up_at, permit=permit, attempts=attempts
+            )
         except ThrottledError as error:
             gate.throttled(error.throttling)
             raise
@@ -130,5 +175,5 @@ class BackupJobsApi:
             raise ArmError(ErrorKind.PAYLOAD, str(error)) from error
 
     def _count(self, problems: Counter[str]) -> None:
-        for field, count in problems.items():
-            self._metrics.payload_errors.labels(field).inc(count)
+        for name, count in problems.items():
+            self._metrics.payload_errors.labels(name).inc(count)

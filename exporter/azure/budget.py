@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from threading import Lock
 from typing import Final
 
 from exporter.backup.details import Urgency
@@ -33,11 +34,13 @@ class ReadBudget:
     Attributes:
         limit: The one in force; learnt from Azure's answers.
         per_seconds: The same of the interval.
+        lock: For those who share it: an old and a new configuration may for a moment.
     """
 
     def __init__(self, limit: int, per_seconds: float) -> None:
         self.limit = limit
         self.per_seconds = per_seconds
+        self.lock = Lock()
         self._lists: deque[float] = deque()
         self._details: deque[float] = deque()
         self._others = 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,7 @@ class BudgetGate:
         self._vaults = len(vaults)
         self._configured = interval.total_seconds()
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = budget.lock
         self._waiting: set[str] = set()
         self._wanted: dict[str, Counter[Urgency]] = {}
         self._demand: Counter[Urgency] = Counter()
@@ -111,8 +110,13 @@ class BudgetGate:
         with self._lock:
             (self._waiting.add if wait else self._waiting.discard)(vault.id)
 
+    def interval_in_effect(self) -> float:
+        """The same, or longer while nothing may be read at all."""
+        interval = self.interval()
+        return max(interval, self.list_available_at() - self._clock.monotonic())
+
     def interval(self) -> float:
-        """The interval in effect, in seconds."""
+        """How often a vault is listed while the budget lasts, in seconds."""
         with self._lock:
             return effective_interval(
                 self._configured,

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from exporter.clock import Clock
     from exporter.metrics.selfmetrics import SelfMetrics
 
-_ATTEMPTS: Final = 4
 _LONGEST_WAIT_SECONDS: Final = 15
 _LARGEST_ANSWER: Final = 256 * 2**20
 _PIECE: Final = 64 * 1024
@@ -113,7 +112,15 @@ class ArmSession:
         """Close the idle connections."""
         self._session.close()
 
-    def get(self, url: str, *, api: str, give_up_at: float, permit: Callable[[], None]) -> Answer:
+    def get(
+        self,
+        url: str,
+        *,
+        api: str,
+        give_up_at: float,
+        permit: Callable[[], None],
+        attempts: int,
+    ) -> Answer:
         """Read one URL, again after faults that pass: 5xx, timeouts, resets, bodies that lie.
 
         Args:
@@ -121,6 +128,7 @@ class ArmSession:
             api: What is read, as the metrics name it.
             give_up_at: Monotonic time after which nothing is tried again.
             permit: Called before each attempt, to spend from the read budget; may raise.
+            attempts: At most.
 
         Raises:
             ArmError: The last attempt failed, or the URL lies outside Resource Manager.
@@ -149,7 +157,7 @@ class ArmSession:
 
         def enough(state: tenacity.RetryCallState) -> bool:
             return (
-                state.attempt_number >= _ATTEMPTS
+                state.attempt_number >= attempts
                 or self._stop.is_set()
                 or self._clock.monotonic() + state.upcoming_sleep >= give_up_at
             )

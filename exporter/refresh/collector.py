@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exporter.azure.backup_jobs import BackupJobsApi
@@ -31,7 +32,7 @@ class Collector:
         store: Where snapshots go.
         metrics: The exporter's own.
         clock: What time it is.
-        previous: The collector that this one replaces, stopped; what it knew is kept.
+        previous: The collector that this one replaces and stops; what it knew is kept.
 
     Raises:
         ArmError: The credential cannot be set up.
@@ -59,6 +60,10 @@ class Collector:
             metrics=metrics,
             stop=self._stop,
         )
+        # From here on nothing can fail: what the previous one knows is taken over.
+        if previous:
+            previous.stop()
+        self._was_ready = previous.ready if previous else False
         api = BackupJobsApi(self._session, azure.api_versions.backup_jobs, metrics)
         vaults = [entry.vault() for entry in config.vaults]
         settings = self.settings = config.settings()
@@ -76,6 +81,7 @@ class Collector:
             )
             for key, budget in self.budgets.items()
         }
+        publish = store.show(vaults)
         refreshers = [
             VaultRefresher(
                 vault,
@@ -84,7 +90,7 @@ class Collector:
                 settings=settings,
                 keep_stale=config.refresh.keep_stale,
                 clock=clock,
-                publish=store.publish,
+                publish=publish,
                 detail_threads=max(1, azure.max_concurrency // 2),
                 state=self.states[vault.id],
             )
@@ -93,14 +99,13 @@ class Collector:
         self._loop = RefreshLoop(
             refreshers, clock=clock, max_concurrency=azure.max_concurrency, stop=self._stop
         )
-        store.show(vaults)
         for refresher in refreshers:
             refresher.publish()
 
     @property
     def ready(self) -> bool:
-        """Whether the first refresh of every vault has ended, well or badly."""
-        return self._loop.ready
+        """Whether the first refresh of every vault has ended, well or badly; it stays so."""
+        return self._was_ready or self._loop.ready
 
     @property
     def all_up(self) -> bool:
@@ -132,11 +137,15 @@ def _shares(vault: Vault) -> tuple[str, str]:
 
 def _state(vault: Vault, config: Config, previous: Collector | None, clock: Clock) -> VaultState:
     """What was known of the vault, as far as the new configuration leaves it standing."""
-    state = previous.states.get(vault.id) if previous else None
-    if state is None or previous is None:
+    known = previous.states.get(vault.id) if previous else None
+    if known is None or previous is None:
         return VaultState()
-    if previous.settings.success_statuses != config.settings().success_statuses:
-        state.history = rejudge(state.history, config.settings())
+    state, settings = known.copy(), config.settings()
+    if previous.settings.success_statuses != settings.success_statuses:
+        state.history = rejudge(state.history, settings)
+    if previous.settings.lookback < settings.lookback:
+        state.history = replace(state.history, full_read_at=None)
+        state.due = float("-inf")
     if state.up and previous.config.azure == config.azure:
         next_at_latest = clock.monotonic() + config.refresh.interval.total_seconds()
         state.due = min(state.due, next_at_latest)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _IDLE_SECONDS: Final = 3600.0
+_NO_THREAD_SECONDS: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -79,12 +80,23 @@ class RefreshLoop:
             self._changed.clear()
             started, seconds_to_next = self._start_due()
             for turn in started:
-                start_thread("refresh", self._refresh, turn)
+                self._start(turn)
             self._clock.wait(self._changed, seconds_to_next)
+
+    def _start(self, turn: _Turn) -> None:
+        try:
+            start_thread("refresh", self._refresh, turn)
+        except RuntimeError as error:  # the machine has no thread left
+            log.error("refresh not started", extra={"reason": str(error)})  # noqa: TRY400
+            with self._lock:
+                turn.running, turn.due = False, self._clock.monotonic() + _NO_THREAD_SECONDS
 
     def run_once(self) -> None:
         """Refresh every vault one time and wait for all; what the budget forbids stays unread."""
         run_all("refresh", self._refresh, self._turns, threads=self._threads)
+        for turn in self._turns:
+            if not turn.ended_once:
+                turn.refresher.not_read()
 
     def _start_due(self) -> tuple[list[_Turn], float]:
         """Mark what may start now as running; also for how long nothing else is due.
@@ -117,11 +129,14 @@ class RefreshLoop:
         ended, due = True, started
         try:
             refresher.refresh()
-            due = max(started + refresher.gate.interval(), refresher.gate.list_available_at())
+            due = started + refresher.gate.interval()
         except NotNowError as error:
             ended = False
             if not self._stop.is_set():
                 due = error.available_at
+                if started < (stale_at := refresher.stale_at()) < due:
+                    # To take old data off the page, though nothing can be read then.
+                    due = stale_at
         except Exception as error:
             # The one broad except: no fault in one vault's data may end the loop.
             log.exception("refresh broke", extra={"vault_name": refresher.vault.name})

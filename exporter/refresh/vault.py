@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from exporter.backup.details import WantedDetail, wanted_details
 from exporter.backup.history import (
-    DetailReading,
     History,
     merge_details,
     merge_list,
@@ -20,13 +19,13 @@ from exporter.backup.history import (
 from exporter.backup.rollup import roll_up
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.snapshot import VaultSnapshot
-from exporter.refresh.threads import run_all
+from exporter.refresh.details import DetailReader, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from exporter.azure.backup_jobs import BackupJobsApi
+    from exporter.azure.backup_jobs import BackupJobsApi, Listing
     from exporter.azure.gate import BudgetGate
     from exporter.backup.model import Settings, Vault
     from exporter.clock import Clock
@@ -53,19 +52,19 @@ _ADVICE: Final = {
     " read; please report it with a sanitised answer",
 }
 
-_ENDS_DETAILS: Final = frozenset(ErrorKind) - {
-    ErrorKind.NOT_FOUND,
-    ErrorKind.PAYLOAD,
-    ErrorKind.SERVER,
-}
-"""Faults that the next detail would meet too."""
-
 
 @dataclass(slots=True, kw_only=True)
 class VaultState:
-    """What is kept of a vault between refreshes, and across a reload.
+    """What is kept of a vault between refreshes; a reload hands a copy on.
 
     Attributes:
+        history: Its jobs.
+        up: Whether the last refresh read it; None before the first has ended.
+        refreshed_at: When the list was asked for that its data are from.
+        refresh_duration: Of the last refresh.
+        errors: Failed refreshes by kind.
+        failure: Why it is down, for people; None while it is up.
+        details_pending: Details that wait.
         due: Monotonic time of the next refresh; the first is due at once.
     """
 
@@ -77,6 +76,10 @@ class VaultState:
     failure: str | None = None
     details_pending: int | None = None
     due: float = float("-inf")
+
+    def copy(self) -> VaultState:
+        """The same for a new owner."""
+        return replace(self, errors=Counter(self.errors))
 
 
 class VaultRefresher:
@@ -91,7 +94,7 @@ class VaultRefresher:
         clock: What time it is.
         publish: Where a snapshot goes.
         detail_threads: Details read at once.
-        state: What an earlier refresher knew of the vault.
+        state: What is known already; owned from now on.
     """
 
     def __init__(
@@ -116,31 +119,32 @@ class VaultRefresher:
         self._clock = clock
         self._publish = publish
         self._detail_threads = detail_threads
-        self._slow = False
+        self._details = DetailReader(vault, api, gate, clock)
+        self._listing: Listing | None = None
+        self._failed_kind: ErrorKind | None = None
 
     @property
     def suspect(self) -> bool:
         """Whether the last refresh hung: the next may hold up others."""
-        return self._slow
+        return self._failed_kind is ErrorKind.TIMEOUT or self._details.hung
 
     def refresh(self) -> None:
         """Read the vault once and publish what is known then.
 
         Raises:
-            NotNowError: The read budget does not allow a list now; nothing has changed.
+            NotNowError: The read budget does not allow a list now.
         """
         started = self._clock.monotonic()
         give_up_at = started + _SHARE_OF_INTERVAL * self.gate.interval()
         now = self._clock.now()
-        self._slow = False
         try:
             wanted = self._read_list(now, give_up_at)
-        except NotNowError:
+        except NotNowError as postponed:
+            self._postponed(postponed, now)
             raise
         except ArmError as error:
             self._failed(error)
         else:
-            self._succeeded(now)
             if wanted:
                 # Status first: details may take long or have to wait.
                 self.publish()
@@ -150,101 +154,111 @@ class VaultRefresher:
 
     def broke(self, error: Exception) -> None:
         """Mark the vault down after an error of our own, so that old data do not look fresh."""
+        self._listing = None
         self._failed(ArmError(ErrorKind.PAYLOAD, f"{type(error).__name__}: {error}"))
+        self._publish(self._snapshot(known=False))
+
+    def not_read(self) -> None:
+        """Mark the vault down because the read budget has not allowed to read it at all."""
+        self._failed(ArmError(ErrorKind.THROTTLED, "the read budget is spent"))
         self.publish()
 
     def publish(self) -> None:
         """Put what is known on the page."""
-        state, now = self.state, self._clock.now()
+        state = self.state
         known = state.refreshed_at is not None and (
-            state.up or now - state.refreshed_at <= self._keep_stale
+            bool(state.up) or self._clock.now() < state.refreshed_at + self._stale_after
         )
-        self._publish(
-            VaultSnapshot(
-                vault=self.vault,
-                up=state.up,
-                refreshed_at=state.refreshed_at,
-                refresh_duration=state.refresh_duration,
-                refresh_interval=timedelta(seconds=self.gate.interval()),
-                errors=dict(state.errors),
-                failure=state.failure,
-                details_pending=state.details_pending if known else None,
-                rollup=roll_up(self.vault, state.history, now, self._settings) if known else None,
-            )
+        self._publish(self._snapshot(known=known))
+
+    def stale_at(self) -> float:
+        """Monotonic time when what is known becomes too old; long past if nothing is known."""
+        if self.state.refreshed_at is None:
+            return float("-inf")
+        age = self._clock.now() - self.state.refreshed_at
+        return self._clock.monotonic() + (self._stale_after - age).total_seconds()
+
+    @property
+    def _stale_after(self) -> timedelta:
+        """One refresh that fails must not blank a vault, however long the interval."""
+        return max(self._keep_stale, timedelta(seconds=2 * self.gate.interval()))
+
+    def _snapshot(self, *, known: bool) -> VaultSnapshot:
+        state = self.state
+        now = self._clock.now()
+        return VaultSnapshot(
+            vault=self.vault,
+            up=state.up,
+            refreshed_at=state.refreshed_at,
+            refresh_duration=state.refresh_duration,
+            refresh_interval=timedelta(seconds=self.gate.interval_in_effect()),
+            errors=dict(state.errors),
+            failure=state.failure,
+            details_pending=state.details_pending if known else None,
+            rollup=roll_up(self.vault, state.history, now, self._settings) if known else None,
         )
 
     def _read_list(self, now: datetime, give_up_at: float) -> list[WantedDetail]:
         """Take in the list; returns which details are wanted."""
         state, settings = self.state, self._settings
-        window = next_window(state.history, now, settings)
-        jobs = self._api.list_jobs(self.vault, window, self.gate, give_up_at=give_up_at)
-        state.history = prune(merge_list(state.history, jobs, window, settings), now, settings)
+        if self._listing is None:
+            self._listing = self._api.listing(self.vault, next_window(state.history, now, settings))
+        listing = self._listing
+        try:
+            jobs = self._api.read_list(listing, self.gate, give_up_at=give_up_at)
+        except NotNowError:
+            raise
+        except ArmError:
+            self._listing = None
+            raise
+        self._listing = None
+        history = merge_list(state.history, jobs, listing.window, settings)
+        state.history = prune(history, now, settings)
+        self._succeeded(listing.window.end)
         wanted = wanted_details(state.history, now, settings)
         state.details_pending = len(wanted)
         return wanted
 
     def _read_details(self, wanted: list[WantedDetail], give_up_at: float) -> None:
-        reading = DetailReading()
-        ended = budget_spent = False
-
-        def read(one: WantedDetail) -> None:
-            nonlocal ended, budget_spent
-            if ended or self._clock.monotonic() >= give_up_at:
-                return
-            try:
-                detail = self._api.job_detail(self.vault, one, self.gate, give_up_at=give_up_at)
-            except ArmError as error:
-                if error.kind is ErrorKind.NOT_FOUND:
-                    reading.gone.add(one.job.job_id)
-                elif error.kind is ErrorKind.PAYLOAD:
-                    reading.unreadable.add(one.job.job_id)
-                ended = ended or error.kind in _ENDS_DETAILS
-                self._slow = self._slow or error.kind is ErrorKind.TIMEOUT
-                if isinstance(error, NotNowError):
-                    budget_spent = True
-                else:
-                    log.debug(
-                        "detail not read: %s",
-                        error,
-                        extra={**self._names, "job_id": one.job.job_id},
-                    )
-            else:
-                reading.jobs.append(detail)
-
-        self.gate.want(self.vault, Counter(one.urgency for one in wanted))
-        run_all("detail", read, wanted, threads=self._detail_threads)
+        reading = self._details.read(wanted, give_up_at, threads=self._detail_threads)
         state = self.state
         state.history = merge_details(state.history, reading, self._settings)
         answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)
         state.details_pending = len(wanted) - answered
-        self.gate.details_wait(self.vault, wait=budget_spent)
 
-    def _succeeded(self, now: datetime) -> None:
+    def _succeeded(self, refreshed_at: datetime) -> None:
         state = self.state
-        if state.up is not True or state.failure is not None:
+        if state.up is not True:
             log.info("vault is read", extra={**self._names, "jobs": len(state.history.jobs)})
-        state.up, state.refreshed_at, state.failure = True, now, None
+        state.up, state.refreshed_at, state.failure = True, refreshed_at, None
+        self._failed_kind = None
+
+    def _postponed(self, postponed: NotNowError, now: datetime) -> None:
+        """Nothing could be asked. That is no fault until the data are too old to stand for now."""
+        refreshed_at = self.state.refreshed_at
+        if refreshed_at is not None and now >= refreshed_at + self._stale_after:
+            self._failed(ArmError(ErrorKind.THROTTLED, str(postponed)))
+        self.publish()
 
     def _failed(self, error: ArmError) -> None:
         state = self.state
         state.errors[error.kind] += 1
-        self._slow = error.kind is ErrorKind.TIMEOUT
+        # A vault that cannot be read wants no details, so it must not slow down the others.
+        self.gate.want(self.vault, Counter())
+        self.gate.details_wait(self.vault, wait=False)
         advice = _ADVICE[error.kind].format(
             scope=self.vault.path, subscription=self.vault.subscription_id
         )
         failure = f"{error}. What to do: {advice}."
-        if state.up is not False or state.failure != failure:
+        if error.kind is not self._failed_kind:
             log.warning(
                 "vault cannot be read: %s",
                 failure,
                 extra={**self._names, "kind": error.kind.value},
             )
         state.up, state.failure = False, failure
+        self._failed_kind = error.kind
 
     @property
     def _names(self) -> dict[str, str]:
-        return {
-            "vault_name": self.vault.name,
-            "resource_group": self.vault.resource_group,
-            "subscription_id": self.vault.subscription_id,
-        }
+        return names_of(self.vault)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import responses
 
-from exporter.azure.backup_jobs import BackupJobsApi, detail_path, list_path
+from exporter.azure.backup_jobs import BackupJobsApi, Listing, detail_path, list_path
 from exporter.azure.budget import ReadBudget
 from exporter.azure.credentials import BearerAuth
 from exporter.azure.gate import BudgetGate
@@ -59,10 +59,12 @@ class Api:
             clock=clock,
             metrics=self.metrics,
         )
+        self.listing: Listing | None = None
         self._api = BackupJobsApi(session, "2024-10-01", self.metrics)
 
     def list_jobs(self) -> list[str]:
-        jobs = self._api.list_jobs(a_vault(), WINDOW, self.gate, give_up_at=LATER)
+        self.listing = self.listing or self._api.listing(a_vault(), WINDOW)
+        jobs = self._api.read_list(self.listing, self.gate, give_up_at=LATER)
         return [job.job_id for job in jobs]
 
     def detail(self, job_id: str) -> Any:
@@ -188,3 +190,20 @@ def test_a_429_stops_reads_until_azure_allows_them(arm: responses.RequestsMock, 
     assert len(arm.calls) == 1
     assert caught.value.available_at - SystemClock().monotonic() == pytest.approx(324, abs=5)
     assert (api.budget.limit, api.budget.per_seconds) == (50, 1800)
+
+
+def test_a_list_longer_than_the_budget_is_read_on_where_it_stopped(
+    arm: responses.RequestsMock,
+) -> None:
+    """Else a large vault would be begun again and again and never be read."""
+    api = Api(budget=2)
+    for page in range(4):
+        link = {} if page == 3 else {"nextLink": f"{LIST}?page={page + 1}"}
+        arm.get(f"{LIST}?page={page}" if page else LIST, json=a_body(f"j{page}", **link))
+
+    with pytest.raises(NotNowError):
+        api.list_jobs()
+    api.budget.configure(4, 3600)
+
+    assert api.list_jobs() == ["j0", "j1", "j2", "j3"]
+    assert len(arm.calls) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import pytest
 
 from exporter.metrics.store import PageStore
 from exporter.simulator import (
+    Delay,
     EmptyList,
     ForeignNextLink,
     HtmlPage,
@@ -23,11 +25,13 @@ from exporter.simulator import (
     ticks,
 )
 from tests.builders import NOW
+from tests.processes import wait_for
 from tests.steering import Steered, steered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from exporter.backup.model import Vault
     from exporter.metrics.snapshot import VaultSnapshot
 
 ARTICLE_VAULT = (
@@ -402,10 +406,15 @@ def test_a_fault_of_our_own_takes_the_vault_down_and_the_loop_goes_on(
     class FragileStore(PageStore):
         breaks = False
 
-        def publish(self, snapshot: VaultSnapshot) -> None:
-            if self.breaks and snapshot.up:
-                raise KeyError("a bug")
-            super().publish(snapshot)
+        def show(self, vaults: Iterable[Vault]) -> Callable[[VaultSnapshot], None]:
+            publish = super().show(vaults)
+
+            def fragile(snapshot: VaultSnapshot) -> None:
+                if self.breaks and snapshot.up:
+                    raise KeyError("a bug")
+                publish(snapshot)
+
+            return fragile
 
     with steered(monkeypatch, sized_fleet(vaults=1, jobs=8, anchor=NOW)) as stage:
         stage.store = FragileStore(stage.metrics)
@@ -432,3 +441,134 @@ def test_other_success_statuses_count_after_a_reload(stage: Steered) -> None:
 
     assert stage.values("consecutive_failures") == [1]
     assert stage.values("last_success_timestamp_seconds") == []
+
+
+def test_one_empty_full_list_hides_no_failure(stage: Steered) -> None:
+    """The running job is asked for by itself, and its end is seen."""
+    [vault] = stage.simulator.vault_ids
+    stage.simulator.put_job(vault, a_payload(status="InProgress", endTime=None))
+    stage.refresh()
+    stage.clock.advance(hours=6)
+    empty = stage.simulator.inject(EmptyList(), api="list")
+    stage.refresh()
+    assert stage.values("job_status", status="InProgress") == [1]
+
+    empty.clear()
+    stage.simulator.put_job(vault, a_payload(status="Failed"))
+    stage.clock.advance(minutes=5)
+    stage.refresh()
+    assert stage.values("last_job_status", status="Failed") == [1]
+
+
+def test_one_failed_refresh_blanks_no_vault_however_long_the_interval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A firing alert would resolve because Azure answered 403 once."""
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=8, anchor=NOW)) as stage:
+        stage.configure(refresh="{interval: 1h}")
+        stage.refresh()
+        stage.simulator.inject(HttpError("forbidden"), api="list")
+        stage.clock.advance(hours=1)
+        stage.refresh()
+        assert stage.values("vault_up") == [0]
+        assert stage.values("last_job_info") == [1]
+
+        stage.clock.advance(hours=1)
+        stage.refresh()
+        assert stage.values("last_job_info") == []
+
+
+def test_while_azure_allows_nothing_old_data_go_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with steered(monkeypatch, sized_fleet(vaults=2, jobs=16, anchor=NOW)) as stage:
+        stage.refresh()
+        stage.simulator.inject(Throttled(timedelta(hours=2)), api="list")
+        stage.clock.advance(minutes=5)
+        stage.refresh()
+        assert max(stage.values("vault_refresh_interval_seconds")) == pytest.approx(7200, abs=1)
+
+        stage.clock.advance(minutes=24)
+        stage.refresh()
+        assert stage.values("last_job_info") == [1, 1]
+        stage.clock.advance(minutes=2)
+        stage.refresh()
+        assert stage.values("last_job_info") == []
+        assert stage.values("vault_up") == [0, 0]
+
+
+def test_a_detail_that_always_fails_is_tried_less_and_less(stage: Steered) -> None:
+    """It must not eat the budget of all others."""
+    [vault] = stage.simulator.vault_ids
+    stage.simulator.put_job(vault, a_payload(status="Failed"))
+    stage.simulator.inject(HttpError("gateway_timeout"), api="detail")
+    reads = 0
+    for _ in range(12):
+        reads += sum(api == "detail" for api, _, _ in stage.refresh())
+        stage.clock.advance(minutes=5)
+
+    assert reads <= 10
+    assert stage.values("vault_details_pending") == [1]
+
+
+def test_a_dead_vault_does_not_slow_down_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = sized_fleet(vaults=2, jobs=60, jobs_per_item=1, anchor=NOW)
+    with steered(monkeypatch, fleet) as stage:
+        stage.configure(azure=BUDGET.format(url=stage.simulator.url))
+        stage.refresh()
+        assert stage.values("vault_refresh_interval_seconds") == [720, 720]
+
+        for vault in stage.simulator.vault_ids:
+            stage.simulator.inject(HttpError("vault_not_found"), vault_id=vault)
+        stage.clock.advance(hours=2)
+        stage.refresh()
+        stage.refresh()
+        assert stage.values("vault_refresh_interval_seconds") == [300, 300]
+
+
+def test_a_list_longer_than_the_budget_comes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = sized_fleet(vaults=1, jobs=200, anchor=NOW)
+    with steered(monkeypatch, fleet, page_size=5) as stage:
+        stage.configure(azure=BUDGET.format(url=stage.simulator.url))
+        stage.refresh()
+        assert stage.values("last_job_info") == []
+        stage.clock.advance(hours=1)
+        stage.refresh()
+
+        assert stage.values("vault_up") == [1]
+        assert len(stage.values("last_job_info")) == 25
+        assert stage.values("vault_last_refresh_success_timestamp_seconds") == [NOW.timestamp()]
+
+
+def test_what_the_budget_does_not_reach_is_down_when_there_is_but_one_refresh(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``once`` must not leave a vault out of its page."""
+    with steered(monkeypatch, sized_fleet(vaults=25, jobs=25, anchor=NOW)) as stage:
+        stage.configure(azure=BUDGET.format(url=stage.simulator.url))
+        stage.refresh()
+
+        ups = stage.values("vault_up")
+        assert len(ups) == 25
+        assert 10 <= sum(ups) <= 20
+        assert sum(stage.values("vault_refresh_errors_total", kind="throttled")) == ups.count(0)
+
+
+def test_a_read_that_hung_over_a_reload_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its fault would take a healthy vault down for a whole interval."""
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=8, anchor=NOW)) as stage:
+        stage.refresh()
+        old = stage.collector
+        assert old
+        delayed = stage.simulator.inject(Delay(timedelta(seconds=0.5)), api="list")
+        stage.simulator.inject(HttpError("forbidden"), api="list")
+        stage.clock.advance(minutes=5)
+        hanging = threading.Thread(target=old.run_once)
+        hanging.start()
+        wait_for("the read to hang", lambda: delayed.hits > 0)
+        stage.simulator.clear_faults()
+
+        stage.configure()
+        stage.refresh()
+        hanging.join()
+
+        assert stage.values("vault_up") == [1]
+        assert sum(stage.values("vault_refresh_errors_total")) == 0
