@@ -17,7 +17,7 @@ _FOR_FAILURES: Final = 10
 """One of so many details is left to jobs that fail later in the interval."""
 
 _PACES: Final = 12
-"""The second half of the details is spread over so many parts of the interval."""
+"""Beyond the first half of an interval's details, each such part of it gets its share."""
 
 
 class ReadBudget:
@@ -140,7 +140,7 @@ class ReadBudget:
             return True
         part = self.per_seconds / _PACES
         recent = sum(at > now - part for at in self._details)
-        return recent < math.ceil(quota / 2 / _PACES)
+        return recent < math.ceil(quota / _PACES)
 
     def _others_at(self, now: float) -> float:
         """What others have spent; it comes back evenly, since when they did is unknown."""

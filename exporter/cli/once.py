@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def run(options: Namespace) -> int:
     """Print the page; a fault when some vault could not be read."""
     set_up_logging(options.log_level, options.log_format)
-    metrics = SelfMetrics()
+    # In node_exporter's textfile collector process_* would clash with node_exporter's own.
+    metrics = SelfMetrics(process=False)
     store = PageStore(metrics)
     try:
         config = load_config(options.config_file, os.environ)

@@ -37,18 +37,22 @@ class OwnFamily:
 class SelfMetrics:
     """The exporter's own metrics; one object for the life of the process.
 
+    Args:
+        process: Whether client_python's ``process_*`` and ``python_*`` belong to it.
+
     Attributes:
         families: All of them, in the order of the docs, but for client_python's own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, process: bool = True) -> None:
         # Else each counter gets a second series, which no dashboard reads.
         disable_created_metrics()
         self.registry = CollectorRegistry(auto_describe=True)
         self.families: list[OwnFamily] = []
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        if process:
+            ProcessCollector(registry=self.registry)
+            PlatformCollector(registry=self.registry)
+            GCCollector(registry=self.registry)
         self.build_info = self._add(
             Gauge,
             "build_info",

@@ -23,8 +23,8 @@ _LOCATIONS: Final = (
 )
 # A job takes 40 minutes of a day, and the same share of other periods.
 _DURATION_SHARE: Final = 1 / 36
-_EARLIEST_START: Final = 0.9
 _LATEST_START: Final = 0.3
+_SPREAD: Final = 0.6
 
 
 def sized_fleet(
@@ -38,6 +38,7 @@ def sized_fleet(
     subscriptions: int = 1,
     locations: int = 1,
     anchor: datetime | None = None,
+    night: timedelta | None = None,
     seed: int = 1,
 ) -> Fleet:
     """Make a fleet of virtual machines whose jobs can be counted.
@@ -61,6 +62,7 @@ def sized_fleet(
         subscriptions: How many the vaults are spread over, in turn.
         locations: How many regions the vaults are spread over, in turn; at most 8.
         anchor: The present if None.
+        night: Within how long the jobs of one period start; 0.6 periods if None.
         seed: What chance depends on.
     """
     if not 1 <= locations <= len(_LOCATIONS):
@@ -80,7 +82,12 @@ def sized_fleet(
                 _item(
                     f"vm-{index:04}-{number:04}",
                     f"rg-{index:04}",
-                    before=_before(number, items[index], running=number < runs[index]),
+                    before=_before(
+                        number,
+                        items[index],
+                        running=number < runs[index],
+                        spread=(night / every) if night else _SPREAD,
+                    ),
                     every=every,
                     past=min(jobs_per_item, sizes[index] - number * jobs_per_item),
                     outcome=(
@@ -108,12 +115,12 @@ def _dealt(count: int, capacities: list[int]) -> list[int]:
     return dealt
 
 
-def _before(number: int, items: int, *, running: bool) -> float:
+def _before(number: int, items: int, *, running: bool, spread: float) -> float:
     """How long before the anchor an item's newest job starts, in periods."""
     if running:
         # Even a job that fails early still runs then.
         return _DURATION_SHARE / 10
-    return _LATEST_START + (_EARLIEST_START - _LATEST_START) * (number + 1) / (items + 1)
+    return _LATEST_START + spread * (number + 1) / (items + 1)
 
 
 def _item(

@@ -86,6 +86,7 @@ def test_once_prints_the_page_and_fails_if_a_vault_could_not_be_read(tmp_path: P
     assert good.returncode == 0
     assert good.stdout.count("azure_backup_vault_up{") == 2
     assert "azure_backup_last_job_backup_size_bytes{" in good.stdout
+    assert "process_cpu_seconds_total" not in good.stdout
     assert bad.returncode == 1
     assert 'vault="vault-0001x"} 0' in bad.stdout
     assert "azure_backup_last_job_info{" in bad.stdout
