@@ -17,7 +17,7 @@ _FOR_FAILURES: Final = 10
 """One of so many details is left to jobs that fail later in the interval."""
 
 _PACES: Final = 12
-"""Beyond the first half of an interval's details, each such part of it gets its share."""
+"""Beyond the first half of the details, each such part of the time gets its share."""
 
 
 class ReadBudget:
@@ -64,7 +64,13 @@ class ReadBudget:
         return max(self._blocked_until, self._one_left_at(now))
 
     def take_detail(
-        self, urgency: Urgency, now: float, *, for_lists: int, demand: Counter[Urgency]
+        self,
+        urgency: Urgency,
+        now: float,
+        *,
+        for_lists: int,
+        demand: Counter[Urgency],
+        interval: float,
     ) -> bool:
         """Spend a read on a detail, if one is allowed.
 
@@ -77,6 +83,7 @@ class ReadBudget:
             now: Monotonic seconds.
             for_lists: Reads of an interval that are left to lists.
             demand: All details waited for by those who share the budget, this one included.
+            interval: How often each of those comes by, in seconds.
         """
         left = self._details_left(now, for_lists)
         if now < self._blocked_until or left < 1:
@@ -88,7 +95,7 @@ class ReadBudget:
                 return False
             if urgency > Urgency.NEWEST and left <= waiting_failures + demand[Urgency.NEWEST]:
                 return False
-            if demand.total() > left and not self._in_pace(now, quota):
+            if demand.total() > left and not self._in_pace(now, quota, interval):
                 return False
         self._details.append(now)
         return True
@@ -135,12 +142,12 @@ class ReadBudget:
     def _details_left(self, now: float, for_lists: int) -> int:
         return min(self.remaining(now), self.limit - for_lists - len(self._details))
 
-    def _in_pace(self, now: float, quota: int) -> bool:
+    def _in_pace(self, now: float, quota: int, interval: float) -> bool:
         if len(self._details) < quota / 2:
             return True
-        part = self.per_seconds / _PACES
+        part = min(max(self.per_seconds / _PACES, interval), self.per_seconds)
         recent = sum(at > now - part for at in self._details)
-        return recent < math.ceil(quota / _PACES)
+        return recent < math.ceil(quota * part / self.per_seconds)
 
     def _others_at(self, now: float) -> float:
         """What others have spent; it comes back evenly, since when they did is unknown."""

@@ -72,6 +72,7 @@ class BudgetGate:
                 self._clock.monotonic(),
                 for_lists=reserved_for_lists(self._configured, self._vaults, self._budget),
                 demand=self._demand,
+                interval=self._interval(),
             )
             if not allowed:
                 raise NotNowError("the read budget leaves no detail", float("inf"))
@@ -118,13 +119,16 @@ class BudgetGate:
     def interval(self) -> float:
         """How often a vault is listed while the budget lasts, in seconds."""
         with self._lock:
-            return effective_interval(
-                self._configured,
-                self._vaults,
-                self._budget,
-                self._clock.monotonic(),
-                details_wait=bool(self._waiting),
-            )
+            return self._interval()
+
+    def _interval(self) -> float:
+        return effective_interval(
+            self._configured,
+            self._vaults,
+            self._budget,
+            self._clock.monotonic(),
+            details_wait=bool(self._waiting),
+        )
 
     def _remaining(self) -> int:
         with self._lock:

@@ -32,7 +32,9 @@ def taken(
     """How many details of this urgency may be read at once."""
     demand = Counter({urgency: wanted}) + (others or Counter())
     count = 0
-    while demand[urgency] and budget.take_detail(urgency, now, for_lists=for_lists, demand=demand):
+    while demand[urgency] and budget.take_detail(
+        urgency, now, for_lists=for_lists, demand=demand, interval=300
+    ):
         count += 1
         demand[urgency] -= 1
     return count
@@ -68,7 +70,7 @@ def test_no_window_ever_sees_more_than_the_limit(
         if (
             budget.take_list(now)
             if urgency is None
-            else budget.take_detail(urgency, now, for_lists=for_lists, demand=demand)
+            else budget.take_detail(urgency, now, for_lists=for_lists, demand=demand, interval=300)
         ):
             reads.append(now)
 
