@@ -55,7 +55,7 @@ test: $(VENV)/.dev ## Run the tests (flags: ARGS="-k name")
 	$(BIN)/python -m pytest -n auto --cov -m "not stack" $(ARGS)
 
 .PHONY: test-stack
-test-stack: $(VENV)/.dev ## Run the tests against a real Prometheus (Debian package prometheus)
+test-stack: $(VENV)/.dev ## Run the tests against real programs (Debian packages prometheus, slowhttptest, wrk)
 	$(BIN)/python -m pytest -m stack $(ARGS)
 
 .PHONY: lint

@@ -87,3 +87,15 @@ class NotNowError(ArmError):
     def __init__(self, message: str, available_at: float) -> None:
         super().__init__(ErrorKind.THROTTLED, message)
         self.available_at = available_at
+
+
+class StateError(Exception):
+    """The state file cannot be used. The message names it and says what to do.
+
+    Attributes:
+        damaged: Whether it once was a good state file.
+    """
+
+    def __init__(self, message: str, advice: str, *, damaged: bool = False) -> None:
+        super().__init__(f"{message}. What to do: {advice}.")
+        self.damaged = damaged

@@ -63,8 +63,8 @@ class Daemon:
         """Whether it says which port it listens on; finds out."""
         if self.process.poll() is not None:
             raise RuntimeError(f"ended with {self.process.returncode}: {self.log}")
-        found = re.search(r"msg=listening port=(\d+)", self.log)
-        self.url = f"http://127.0.0.1:{found[1]}" if found else ""
+        found = re.search(r"msg=listening port=(\d+) scheme=(\w+)", self.log)
+        self.url = f"{found[2]}://127.0.0.1:{found[1]}" if found else ""
         return bool(found)
 
     def get(self, path: str) -> requests.Response:

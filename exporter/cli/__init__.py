@@ -42,11 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Every flag can be set by an environment variable as well, e.g."
         " AZURE_BACKUP_EXPORTER_WEB_LISTEN_ADDRESS for --web.listen-address.",
     )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"azure-backup-exporter {__version__} (Python {platform.python_version()})",
-    )
+    _version_flag(parser)
     commands = parser.add_subparsers(
         title="commands", dest="command", required=True, metavar="COMMAND"
     )
@@ -79,6 +75,15 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
         name, help=text, description=f"{text[0].upper()}{text[1:]}."
     )
     return parser
+
+
+def _version_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"azure-backup-exporter {__version__} (Python {platform.python_version()})",
+        help="print the version and end",
+    )
 
 
 def _from_environment(flag: str, default: str) -> str:
@@ -117,6 +122,15 @@ def _web_flags(parser: argparse.ArgumentParser, *, listen_address: str) -> None:
         help="where metrics are served (default: %(default)s)",
     )
     parser.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        metavar="FILE",
+        type=Path,
+        default=_from_environment("--web.config.file", "") or None,
+        help="TLS, basic authentication and headers, in the format of Prometheus'"
+        " exporter-toolkit; read again when it changes (default: plain HTTP)",
+    )
+    parser.add_argument(
         "--web.enable-lifecycle",
         dest="lifecycle",
         action="store_true",
@@ -126,6 +140,7 @@ def _web_flags(parser: argparse.ArgumentParser, *, listen_address: str) -> None:
 
 
 def _log_flags(parser: argparse.ArgumentParser) -> None:
+    _version_flag(parser)
     for flag, choices, default in (
         ("--log.level", LOG_LEVELS, "info"),
         ("--log.format", LOG_FORMATS, "logfmt"),

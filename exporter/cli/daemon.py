@@ -14,8 +14,9 @@ from exporter.errors import ArmError, ConfigError
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
 from exporter.refresh.collector import Collector
-from exporter.web.handlers import Site
 from exporter.web.server import WebServer, bind
+from exporter.web.site import Site
+from exporter.web.watch import PolicyFile
 
 if TYPE_CHECKING:
     import socket
@@ -56,6 +57,7 @@ def run_daemon(options: Namespace, load: Callable[[], Config]) -> int:
             sockets=sockets,
             telemetry_path=options.telemetry_path,
             lifecycle=options.lifecycle,
+            policy_file=PolicyFile(options.web_config_file) if options.web_config_file else None,
         )
     except ConfigError as error:
         return complain(error, BAD_CONFIG)
@@ -73,6 +75,7 @@ class Daemon:
         sockets: Where to listen.
         telemetry_path: Where metrics are.
         lifecycle: Whether ``POST /-/reload`` is allowed.
+        policy_file: TLS, users and headers; None for plain HTTP.
 
     Raises:
         ConfigError: The first configuration cannot be used.
@@ -86,6 +89,7 @@ class Daemon:
         sockets: list[socket.socket],
         telemetry_path: str,
         lifecycle: bool,
+        policy_file: PolicyFile | None = None,
     ) -> None:
         self._load = load
         self._clock: Clock = SystemClock()
@@ -103,13 +107,14 @@ class Daemon:
                 reload=self.reload if lifecycle else None,
                 clock=self._clock,
             ),
+            policy_file,
         )
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; SIGHUP reloads. All three must be held back."""
         self._web.start()
         self._collector.start()
-        log.info("listening", extra={"port": self._web.port})
+        log.info("listening", extra={"port": self._web.port, "scheme": self._web.scheme})
         while (received := signal.Signals(signal.sigwait(_SIGNALS))) not in _ENDING:
             log.info("reloading the configuration", extra={"signal": received.name})
             self.reload()
@@ -125,13 +130,15 @@ class Daemon:
         """
         with self._reloading:
             try:
-                old = self._collector
-                collector = self._new_collector(old)
+                collector = self._new_collector(self._collector)
             except (ConfigError, ArmError) as error:
                 self._metrics.config_ok.set(0)
                 log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - no trace
                 return str(error)
-            old.stop()
+            except Exception as error:
+                self._metrics.config_ok.set(0)
+                log.exception("the old configuration stays in force")
+                return str(error)
             self._collector = collector
             collector.start()
             log.info("the new configuration is in force")

@@ -34,9 +34,11 @@ def run(options: Namespace) -> int:
     """Serve a simulated fleet that lives on, until a signal ends it."""
     hold_signals()
     with Simulator(fleet=demo_fleet(speed=_SPEED)) as simulator:
-        os.environ.update(simulator.identity_environ)
+        # A proxy of the environment is no way to ourselves.
+        os.environ.update(simulator.identity_environ | {"NO_PROXY": "*", "no_proxy": "*"})
         vaults = [{"id": vault_id} for vault_id in simulator.vault_ids]
         text = _CONFIG.format(url=simulator.url, vaults=vaults)
         host, _, port = options.listen_address.rpartition(":")
-        say(f"A simulated fleet is served at http://{host or 'localhost'}:{port}/ until Ctrl-C.")
+        scheme = "" if options.web_config_file else "http://"
+        say(f"A simulated fleet is served at {scheme}{host or 'localhost'}:{port}/ until Ctrl-C.")
         return run_daemon(options, lambda: parse_config(text, {}, source="demo"))

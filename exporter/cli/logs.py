@@ -11,7 +11,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 _FIELDS: Final = {"time": "asctime", "level": "levelname", "logger": "name", "message": "message"}
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
-_CHATTY: Final = ("azure", "msal", "urllib3", "requests", "asyncio")
+_CHATTY: Final = ("azure", "msal", "urllib3", "requests", "asyncio", "tornado.general")
 
 
 def set_up_logging(level: str, form: str) -> None:

@@ -226,7 +226,7 @@ class Metrics(Section):
 class State(Section):
     """What survives a restart."""
 
-    path: None = None
+    path: Text | None = None
 
 
 def _check_vault_id(vault_id: str) -> str:

@@ -28,10 +28,7 @@ def _read_duration(value: object) -> timedelta:
         raise ValueError(f"write a duration such as 30s, 5m or 1h30m, not {value!r}")
     try:
         return sum(
-            (
-                int(number) * _UNITS[unit]
-                for number, unit in re.findall(_DURATION_PART, value)
-            ),
+            (int(number) * _UNITS[unit] for number, unit in re.findall(_DURATION_PART, value)),
             timedelta(),
         )
     except OverflowError as error:

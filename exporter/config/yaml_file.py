@@ -27,13 +27,14 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read_yaml(text: str, environment: Mapping[str, str]) -> tuple[Any, list[Problem]]:
+def read_yaml(text: str, environment: Mapping[str, str] | None) -> tuple[Any, list[Problem]]:
     """Read a configuration file.
 
     Args:
         text: The file.
         environment: What ``${VAR}`` and ``${VAR:-default}`` stand for. They are put in after the
             YAML was read, so a value can never become structure; the result is always text.
+            None where they stand for themselves.
 
     Returns:
         Mappings, lists and scalars, and what is wrong so far: syntax, keys that stand twice,
@@ -46,6 +47,10 @@ def read_yaml(text: str, environment: Mapping[str, str]) -> tuple[Any, list[Prob
             return {}, []
         reader = _Reader(loader, environment)
         return reader.read(root, ""), reader.problems
+    except yaml.composer.ComposerError as error:
+        # Its text names the alias, which may be a secret that begins with a star.
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        return None, [Problem("", f"not YAML: line {line}: put text that begins with * in quotes")]
     except yaml.MarkedYAMLError as error:
         # The error's own text quotes the line, which may hold a secret.
         mark = error.problem_mark or error.context_mark
@@ -62,7 +67,7 @@ def read_yaml(text: str, environment: Mapping[str, str]) -> tuple[Any, list[Prob
 class _Reader:
     """Walks the node tree, where keys that stand twice are still visible."""
 
-    def __init__(self, loader: _Loader, environment: Mapping[str, str]) -> None:
+    def __init__(self, loader: _Loader, environment: Mapping[str, str] | None) -> None:
         self.problems: list[Problem] = []
         self._loader = loader
         self._environment = environment
@@ -72,9 +77,13 @@ class _Reader:
             return [self.read(child, f"{path}[{i}]") for i, child in enumerate(node.value)]
         if isinstance(node, yaml.MappingNode):
             return self._read_mapping(node, path)
-        if "${" in node.value:
-            return self._expand(node.value, path)
-        return self._loader.construct_object(node)
+        if self._environment is not None and "${" in node.value:
+            return self._expand(node.value, path, self._environment)
+        try:
+            return self._loader.construct_object(node)
+        except Exception:
+            self.problems.append(Problem(path, "not a value; put text in quotes"))
+            return None
 
     def _read_mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -87,16 +96,16 @@ class _Reader:
             values[key] = self.read(value_node, child)
         return values
 
-    def _expand(self, text: str, path: str) -> str:
+    def _expand(self, text: str, path: str, environment: Mapping[str, str]) -> str:
         def value_of(match: re.Match[str]) -> str:
             name, rest = match["name"], match["rest"]
             if not name or not match["end"]:
                 self.problems.append(Problem(path, "write ${NAME} or ${NAME:-default}"))
                 return ""
-            value = self._environment.get(name, "")
+            value = environment.get(name, "")
             if value:
                 return value
-            if rest is None and name not in self._environment:
+            if rest is None and name not in environment:
                 self.problems.append(
                     Problem(
                         path,

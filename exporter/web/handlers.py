@@ -4,105 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import tornado.web
 from prometheus_client.exposition import choose_encoder
 from tornado.iostream import StreamClosedError
 
+from exporter.web.base import Handler
+from exporter.web.connections import Phase
 from exporter.web.status import render_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from exporter.clock import Clock
-    from exporter.metrics.selfmetrics import SelfMetrics
-    from exporter.metrics.store import PageStore
+    from prometheus_client import CollectorRegistry
 
-_PIECE: Final = 256 * 1024
-_SEND_SECONDS: Final = 30
-_TEXT: Final = "text/plain; charset=utf-8"
+    from exporter.web.site import Site
 
-
-@dataclass(kw_only=True)
-class Site:
-    """What the server needs to know.
-
-    Attributes:
-        store: The page in force.
-        metrics: The exporter's own, rendered for each scrape.
-        telemetry_path: Where metrics are.
-        ready: Whether the first refresh of every vault has ended.
-        reload: Loads the configuration again; returns what went wrong, empty when nothing did.
-            None when ``--web.enable-lifecycle`` is off.
-        clock: For ages on the status page.
-        under_way: Answers being sent.
-    """
-
-    store: PageStore
-    metrics: SelfMetrics
-    telemetry_path: str
-    ready: Callable[[], bool]
-    reload: Callable[[], str] | None
-    clock: Clock
-    under_way: int = 0
+_PORTION: Final = 256 * 1024
+_GATHERED: Final = 64 * 1024
 
 
 def make_application(site: Site) -> tornado.web.Application:
     """The paths and their handlers."""
-    arguments = {"site": site}
-    routes: list[tuple[str, type[Handler], dict[str, Any]]] = [
-        (re.escape(site.telemetry_path), Metrics, arguments),
-        (r"/", Status, arguments),
-        (r"/-/healthy", Healthy, arguments),
-        (r"/-/ready", Ready, arguments),
-        (r"/-/reload", Reload, arguments),
-    ]
     return tornado.web.Application(
-        list(routes),
+        [
+            (re.escape(site.telemetry_path), Metrics),
+            (r"/", Status),
+            (r"/-/healthy", Healthy),
+            (r"/-/ready", Ready),
+            (r"/-/reload", Reload),
+        ],
         default_handler_class=NotFound,
-        default_handler_args=arguments,
         log_function=lambda handler: None,
+        site=site,
     )
-
-
-class Handler(tornado.web.RequestHandler):
-    """GET and HEAD alike; errors are one sentence of plain text."""
-
-    SUPPORTED_METHODS = ("GET", "HEAD", "POST")
-    allowed = "GET, HEAD"
-
-    def initialize(self, site: Site) -> None:
-        self.site = site
-        site.under_way += 1
-
-    def on_finish(self) -> None:
-        self.site.under_way -= 1
-
-    def set_default_headers(self) -> None:
-        self.clear_header("Server")
-        self.set_header("Content-Type", _TEXT)
-        self.set_header("X-Content-Type-Options", "nosniff")
-
-    async def head(self) -> None:
-        await self.get()  # type: ignore[misc] # tornado leaves the body of a HEAD out
-
-    def write_error(self, status_code: int, **_: Any) -> None:
-        self.set_header("Content-Type", _TEXT)
-        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            self.set_header("Allow", self.allowed)
-            self.finish(f"{self.request.method} is not allowed here; use {self.allowed}.\n")
-        else:
-            self.finish(f"{status_code} {HTTPStatus(status_code).phrase}\n")
 
 
 class Metrics(Handler):
     """The page, as bytes that were made when a vault was refreshed."""
 
     async def get(self) -> None:
-        encode, content_type = choose_encoder(self.request.headers.get("Accept", ""))
+        encode, content_type = _encoder(self.request.headers.get("Accept", ""))
         page = self.site.store.page
         body = page.openmetrics if "openmetrics" in content_type else page.text
         tail = encode(self.site.metrics.registry)
@@ -115,13 +59,15 @@ class Metrics(Handler):
             pieces = body.plain(tail)
         self.set_header("Content-Length", str(sum(map(len, pieces))))
         try:
-            for portion in _portions(pieces):
-                self.write(portion)
-                await asyncio.wait_for(self.flush(), _SEND_SECONDS)
-        except (TimeoutError, StreamClosedError):
-            # A client that stopped reading, or left.
-            self.detach().close()
-            self.on_finish()
+            await self.flush()
+            if self.request.method == "HEAD":
+                return
+            for portion in portions(pieces):
+                self.site.connections.enter(self.stream, Phase.SENDING)
+                # Past RequestHandler.write, which would copy what the page holds already.
+                await self.request.connection.write(portion)  # type: ignore[union-attr, arg-type]
+        except StreamClosedError:
+            """The client left, or was cut off because it does not read."""
 
 
 class Status(Handler):
@@ -129,7 +75,11 @@ class Status(Handler):
 
     async def get(self) -> None:
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+        self.set_header(
+            "Content-Security-Policy",
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
+            " frame-ancestors 'none'",
+        )
         self.finish(
             render_status(
                 self.site.store.snapshots.values(),
@@ -181,9 +131,20 @@ class Reload(Handler):
 class NotFound(Handler):
     """Every other path."""
 
-    def prepare(self) -> None:
-        self.set_status(HTTPStatus.NOT_FOUND)
-        self.finish(f"Nothing here; metrics are at {self.site.telemetry_path}.\n")
+    async def prepare(self) -> None:
+        await super().prepare()
+        if not self._finished:
+            self.set_status(HTTPStatus.NOT_FOUND)
+            self.finish(f"Nothing here; metrics are at {self.site.telemetry_path}.\n")
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """Which format a client reads; text 0.0.4 where its header cannot be understood."""
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is no number
+        encode, content_type = choose_encoder("")
+    return encode, content_type
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
@@ -196,12 +157,20 @@ def accepts_gzip(accept_encoding: str) -> bool:
     return False
 
 
-def _portions(pieces: list[bytes]) -> Iterator[bytes]:
-    """The pieces in portions worth a system call, none of them a copy of the page."""
-    portion = bytearray()
+def portions(pieces: Iterable[bytes]) -> Iterator[bytes | memoryview]:
+    """The pieces in portions worth a system call, none larger than 256 KiB.
+
+    Large pieces are not copied: clients that never read must not hold a copy each.
+    """
+    gathered = bytearray()
     for piece in pieces:
-        portion += piece
-        if len(portion) >= _PIECE:
-            yield bytes(portion)
-            portion.clear()
-    yield bytes(portion)
+        if gathered and len(gathered) + len(piece) > _GATHERED:
+            yield bytes(gathered)
+            gathered.clear()
+        if len(piece) <= _GATHERED:
+            gathered += piece
+        else:
+            view = memoryview(piece)
+            yield from (view[start : start + _PORTION] for start in range(0, len(view), _PORTION))
+    if gathered:
+        yield bytes(gathered)

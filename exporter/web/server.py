@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import tornado.httpserver
 import tornado.netutil
@@ -15,16 +14,20 @@ from exporter.web.handlers import make_application
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
 
-    from exporter.web.handlers import Site
+    from tornado.http1connection import HTTP1ServerConnection
+    from tornado.iostream import IOStream
 
-log = logging.getLogger(__name__)
+    from exporter.web.connections import Connections
+    from exporter.web.site import Site
+    from exporter.web.watch import PolicyFile
 
-_IDLE_SECONDS: Final = 10
-"""For a whole request header, and for a kept connection between two requests."""
+_BACKLOG: Final = 1024
+"""Connections that wait to be accepted: the kernel drops more, and then they wait a second."""
 
+_HIGHEST_PORT: Final = 65535
 _DRAIN_SECONDS: Final = 5
+_DRAIN_STEP_SECONDS: Final = 0.02
 _LARGEST_HEADER: Final = 16 * 1024
 _LARGEST_BODY: Final = 64 * 1024
 
@@ -42,9 +45,27 @@ def bind(listen_address: str) -> list[socket.socket]:
     match = re.fullmatch(
         r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})", listen_address
     )
-    if match is None:
+    if match is None or int(match["port"]) > _HIGHEST_PORT:
         raise ValueError(f"{listen_address!r} is no listen address; write host:port or :port")
-    return tornado.netutil.bind_sockets(int(match["port"]), match["v6"] or match["host"] or None)
+    address = match["v6"] or match["host"] or None
+    return tornado.netutil.bind_sockets(int(match["port"]), address, backlog=_BACKLOG)
+
+
+class _Server(tornado.httpserver.HTTPServer):
+    """Keeps count of its connections.
+
+    tornado shakes hands without waiting in the event loop; the deadline is ``Connections``'.
+    """
+
+    connections: Connections
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        self.connections.accept(stream)
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        self.connections.forget(cast("HTTP1ServerConnection", server_conn).stream)
+        super().on_close(server_conn)
 
 
 class WebServer:
@@ -53,11 +74,24 @@ class WebServer:
     Args:
         sockets: From ``bind``.
         site: What is served.
+        policy_file: Where ``site.policy`` comes from; None for plain HTTP to everybody.
+        upkeep_seconds: How often connections and files are looked after.
     """
 
-    def __init__(self, sockets: list[socket.socket], site: Site) -> None:
+    def __init__(
+        self,
+        sockets: list[socket.socket],
+        site: Site,
+        policy_file: PolicyFile | None = None,
+        *,
+        upkeep_seconds: float = 1.0,
+    ) -> None:
+        self._upkeep_seconds = upkeep_seconds
         self._sockets = sockets
         self._site = site
+        self._policy_file = policy_file
+        if policy_file:
+            site.policy = policy_file.policy
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
@@ -66,6 +100,11 @@ class WebServer:
     def port(self) -> int:
         """The port in use, also where 0 was asked for."""
         return int(self._sockets[0].getsockname()[1])
+
+    @property
+    def scheme(self) -> str:
+        """``http`` or ``https``."""
+        return "https" if self._site.policy.tls else "http"
 
     def start(self) -> None:
         """Serve in the background."""
@@ -80,23 +119,47 @@ class WebServer:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._serve())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
     async def _serve(self) -> None:
-        server = tornado.httpserver.HTTPServer(
+        server = _Server(
             make_application(self._site),
-            idle_connection_timeout=_IDLE_SECONDS,
-            body_timeout=_IDLE_SECONDS,
+            ssl_options=self._site.policy.tls,
             max_header_size=_LARGEST_HEADER,
             max_body_size=_LARGEST_BODY,
+            max_buffer_size=_LARGEST_HEADER + _LARGEST_BODY,
         )
+        server.connections = self._site.connections
         server.add_sockets(self._sockets)
+        upkeep = [asyncio.create_task(self._close_overdue())]
+        if self._policy_file:
+            upkeep.append(asyncio.create_task(self._renew_policy(server, self._policy_file)))
         await self._stopping.wait()
         server.stop()
-        await self._drained(lambda: self._site.under_way == 0)
+        await self._drained()
+        for task in upkeep:
+            task.cancel()
         await server.close_all_connections()
+        self._site.auth.close()
 
-    async def _drained(self, done: Callable[[], bool]) -> None:
+    async def _close_overdue(self) -> None:
+        while True:
+            await asyncio.sleep(self._upkeep_seconds)
+            self._site.connections.close_overdue()
+
+    async def _renew_policy(self, server: _Server, policy_file: PolicyFile) -> None:
+        while True:
+            await asyncio.sleep(self._upkeep_seconds)
+            if await self._loop.run_in_executor(None, policy_file.renew):
+                self._site.policy = policy_file.policy
+                server.ssl_options = policy_file.policy.tls
+                # What let a kept connection in may no longer be in force.
+                self._site.connections.close_idle()
+
+    async def _drained(self) -> None:
         deadline = self._loop.time() + _DRAIN_SECONDS
-        while not done() and self._loop.time() < deadline:
-            await asyncio.sleep(0.02)
+        # A request may have arrived that nobody has looked at yet.
+        await asyncio.sleep(_DRAIN_STEP_SECONDS)
+        while self._site.connections.busy and self._loop.time() < deadline:
+            await asyncio.sleep(_DRAIN_STEP_SECONDS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from tornado.template import Loader
 
 from exporter import __version__
+from exporter.backup.model import RUNNING_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +73,8 @@ def _line(snapshot: VaultSnapshot, item: ItemState, now: datetime) -> ItemLine:
 
 
 def _running(snapshot: VaultSnapshot) -> int:
-    return sum(job.running for _, job in snapshot.rollup.jobs) if snapshot.rollup else 0
+    counts = snapshot.rollup.counts if snapshot.rollup else {}
+    return sum(count for key, count in counts.items() if key.status in RUNNING_STATUSES)
 
 
 def _age(instant: datetime | None, now: datetime) -> str:

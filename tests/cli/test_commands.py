@@ -22,7 +22,7 @@ def write(folder: Path, text: str) -> str:
 
 def test_version_names_both_programs() -> None:
     assert __version__ in run("--version").stdout
-    assert "Python 3." in run("--version").stdout
+    assert "Python 3." in run("serve", "--version").stdout
 
 
 def test_no_command_is_a_mistake_with_a_usage_line() -> None:
@@ -53,6 +53,24 @@ def test_a_bad_file_lists_every_problem_and_ends_with_2(tmp_path: Path, command:
     assert "2 problem(s)" in ended.stderr
     assert "vaults: needs at least one entry" in ended.stderr
     assert "refresh.intervall: unknown key; did you mean interval?" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_bad_web_configuration_lists_every_problem_and_ends_with_2(tmp_path: Path) -> None:
+    path = tmp_path / "web.yaml"
+    path.write_text("tls_server_config: {cert: x}\nrate_limit: {}\n")
+
+    ended = run(
+        "serve",
+        f"--config.file={write(tmp_path, VAULT)}",
+        "--web.listen-address=127.0.0.1:0",
+        AZURE_BACKUP_EXPORTER_WEB_CONFIG_FILE=str(path),
+    )
+
+    assert ended.returncode == 2
+    assert f"{path}: 4 problem(s)" in ended.stderr
+    assert "tls_server_config.cert_file: is required" in ended.stderr
+    assert "rate_limit: is not supported" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -103,7 +103,8 @@ vaults:
         (VAULT + "azure: {credential: {type: magic}}", "azure.credential", "unknown type"),
         (VAULT + "azure: {cloud: custom}", "azure", "resource_manager, authority, scope"),
         (VAULT + "azure: {scope: 'https://x/.default'}", "azure", "cloud: custom only"),
-        (VAULT + "state: {path: /tmp/state}", "state.path", "not supported yet"),
+        (VAULT + "state: {path: 5}", "state.path", "write text"),
+        (VAULT + "state: {file: x}", "state.file", "unknown key"),
         (VAULT + "metrics: {success_statuses: []}", "metrics.success_statuses", "at least one"),
         (VAULT * 2, "vaults", "stands twice"),
         ("vaults: [{name: v}]", "vaults[0]", "write either id, or"),
@@ -116,6 +117,42 @@ def test_each_mistake_has_its_own_sentence(text: str, path: str, message: str) -
     found = problems(text)
 
     assert message in found[path]
+
+
+@pytest.mark.parametrize(
+    "value", ["!!int abc", "0x_", "0b_", "1" * 5000, "!!bool maybe", "!!timestamp maybe", "!!x y"]
+)
+def test_a_value_that_yaml_cannot_make_is_a_problem_like_others(value: str) -> None:
+    """A reload with such a file must not end the exporter."""
+    assert "refresh.interval" in problems(f"{VAULT}refresh: {{interval: {value}}}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "refresh: {interval: 1000000000005s}",
+        "azure: {timeout: 2000000y}",
+        "azure: {max_concurrency: 100000000}",
+        "azure: {credential: {type: client_secret, tenant_id: t, client_id: c, client_secret: ''}}",
+        "azure: {credential: {type: client_secret, tenant_id: t, client_id: c, client_secret: }}",
+    ],
+)
+def test_what_cannot_work_is_refused(text: str) -> None:
+    assert problems(VAULT + text)
+
+
+def test_an_id_with_a_space_at_its_end_is_no_other_vault() -> None:
+    vault_id = parsed(VAULT).vaults[0].vault().path
+
+    assert problems(f"vaults: [{{id: '{vault_id} '}}]").keys() == {"vaults[0].id"}
+
+
+def test_a_section_with_all_its_keys_commented_out_has_its_defaults() -> None:
+    assert parsed(f"{VAULT}azure:\n  read_budget:\n  api_versions:\n").azure == parsed(VAULT).azure
+
+
+def test_what_the_window_shows_is_read() -> None:
+    assert parsed(VAULT + "metrics: {window: 30d}").settings().lookback == timedelta(days=30)
 
 
 def test_the_same_vault_twice_is_one_too_many() -> None:
@@ -204,6 +241,9 @@ azure:
     assert "hunter2" not in repr(parsed(text))
     with pytest.raises(ConfigError) as caught:
         parsed(text + "  timeout: [hunter2]\n  credential: {client_secret: hunter2}\nx: [hunter2")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        parsed(f"{VAULT}azure: {{credential: {{client_secret: *hunter2}}}}")
     assert "hunter2" not in str(caught.value)
 
 

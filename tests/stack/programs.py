@@ -30,7 +30,7 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 def installed(program: str) -> str:
     """Its path; a missing program is a failure, so that CI cannot pass without it."""
     path = shutil.which(program)
-    assert path, f"{program} is missing: install Debian's package prometheus"
+    assert path, f"{program} is missing: install Debian's packages as .ci/run does"
     return path
 
 
@@ -149,10 +149,18 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
+def scraping(
+    folder: Path,
+    targets: Mapping[str, str],
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Iterator[Prometheus]:
     """Run Prometheus, ready once it has scraped every target (job to address) three times."""
     jobs = [
-        {"job_name": job, "static_configs": [{"targets": [address]}]}
+        {
+            "job_name": job,
+            "static_configs": [{"targets": [address]}],
+            **(settings or {}).get(job, {}),
+        }
         for job, address in targets.items()
     ]
     every_second = {"scrape_interval": "1s", "scrape_timeout": "1s"}

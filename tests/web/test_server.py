@@ -6,65 +6,30 @@ import gzip
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.clock import SystemClock
-from exporter.metrics.selfmetrics import SelfMetrics
-from exporter.metrics.store import PageStore
-from exporter.web.handlers import Site, accepts_gzip
-from exporter.web.server import WebServer, bind
-from tests.builders import a_job, a_vault
+from exporter.web.handlers import accepts_gzip
+from exporter.web.server import bind
+from tests.builders import a_job
 from tests.metrics.test_page import a_snapshot
+from tests.web.running import Running, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
-
-
-class Running:
-    """A server and the site it serves."""
-
-    def __init__(self, reload: Callable[[], str] | None = None, path: str = "/metrics") -> None:
-        self.is_ready = False
-        self.store = PageStore(SelfMetrics())
-        self.store.show([a_vault()])
-        self.site = Site(
-            store=self.store,
-            metrics=SelfMetrics(),
-            telemetry_path=path,
-            ready=lambda: self.is_ready,
-            reload=reload,
-            clock=SystemClock(),
-        )
-        self.server = WebServer(bind("127.0.0.1:0"), self.site)
-        self.server.start()
-        self.url = f"http://127.0.0.1:{self.server.port}"
-
-    def ask(self, path: str, method: str = "GET", **headers: str) -> requests.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.request(method, self.url + path, headers=named, timeout=10)
-
-
-@contextmanager
-def running(**options: Any) -> Iterator[Running]:
-    server = Running(**options)
-    try:
-        yield server
-    finally:
-        server.server.stop()
 
 
 @pytest.fixture
 def server() -> Iterator[Running]:
     with running() as server:
-        server.store.publish(a_snapshot(a_job()))
+        server.publish(a_snapshot(a_job()))
         yield server
 
 
@@ -80,6 +45,22 @@ def test_metrics_are_text_unless_openmetrics_is_asked_for(server: Running) -> No
     assert {"azure_backup_last_job_status", "azure_backup_exporter_build_info"} <= names
     assert {"process_cpu_seconds", "python_info"} <= names
     assert {family.name for family in text_string_to_metric_families(openmetrics.text)} == names
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text;version=abc",
+        "application/openmetrics-text;version=1..0",
+        "text/plain;version=x.y.z",
+        ";;;,,,q=",
+    ],
+)
+def test_an_accept_header_of_nonsense_gets_text(server: Running, accept: str) -> None:
+    answer = server.ask("/metrics", Accept=accept)
+
+    assert answer.status_code == 200
+    assert list(parse_text(answer.text))
 
 
 @pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
@@ -162,7 +143,7 @@ def test_reload_says_what_is_wrong() -> None:
 
 def test_the_status_page_shows_vaults_and_failing_items_escaped() -> None:
     with running() as server:
-        server.store.publish(
+        server.publish(
             a_snapshot(
                 a_job("1", item="<script>alert(1)</script>", status="Failed"),
                 a_job("2", item="fine"),
@@ -185,7 +166,7 @@ def test_the_page_is_whole_while_vaults_are_replaced(server: Running) -> None:
         while not ends.is_set():
             flip = not flip
             jobs = [a_job(str(n), item=f"vm{n}{flip}") for n in range(50)]
-            server.store.publish(a_snapshot(*jobs))
+            server.publish(a_snapshot(*jobs))
 
     writer = threading.Thread(target=replace_for_ever)
     writer.start()
@@ -228,7 +209,7 @@ def test_headers_without_end_are_cut_off(server: Running) -> None:
 def test_stopping_lets_a_running_answer_end() -> None:
     with running() as server:
         jobs = [a_job(str(n), item=f"vm{n}") for n in range(3000)]
-        server.store.publish(a_snapshot(*jobs))
+        server.publish(a_snapshot(*jobs))
         with socket.create_connection(("127.0.0.1", server.server.port), timeout=5) as raw:
             raw.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
             first = raw.recv(1000)
@@ -245,7 +226,8 @@ def test_stopping_lets_a_running_answer_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "10057", "localhost", "::1:80", "[::1]", "host:port", "x:1:2"]
+    "address",
+    ["", "10057", "localhost", "::1:80", "[::1]", "host:port", "x:1:2", "127.0.0.1:65536"],
 )
 def test_a_listen_address_of_another_form_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="no listen address"):

@@ -1,0 +1,126 @@
+"""Checking a YAML file against a model; what is wrong is told for people, all of it at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pydantic import ValidationError
+
+from exporter.config.model import Section
+from exporter.config.yaml_file import read_yaml
+from exporter.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+S = TypeVar("S", bound=Section)
+
+_HINTS: Final = {
+    "missing": "is required",
+    "model_type": "write a section of keys and values",
+    "dict_type": "write a section of keys and values",
+    "string_type": "write text; put a number in quotes",
+    "int_type": "write a whole number",
+    "bool_type": "write true or false",
+    "list_type": "write a list",
+    "too_short": "needs at least one entry",
+    "union_tag_not_found": "its type is required",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """What there is to know about a file's keys.
+
+    Attributes:
+        sections: The models of each section, by its name for people.
+        unions: Keys whose section is one of several models.
+        refused: Keys that others know and we do not, by path, and what to do instead.
+    """
+
+    sections: Mapping[str, tuple[type[Section], ...]]
+    unions: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(str(path), [Problem("", f"cannot be read: {reason}")]) from error
+
+
+def read_section(
+    model: type[S], text: str, environment: Mapping[str, str] | None, form: Format
+) -> tuple[S | None, list[Problem]]:
+    """Check a file's text.
+
+    Args:
+        model: What the file holds.
+        text: The file.
+        environment: What ``${VAR}`` stands for; None where it stands for itself.
+        form: What to know about the keys.
+
+    Returns:
+        The file's content, None when it does not fit the model; and what is wrong.
+    """
+    values, problems = read_yaml(text, environment)
+    if values is None and problems:
+        return None, problems
+    # An empty section is one with nothing but defaults.
+    if isinstance(values, dict):
+        values = {key: {} if value is None else value for key, value in values.items()}
+    try:
+        return model.model_validate(values), problems
+    except ValidationError as error:
+        told = {problem.path for problem in problems}
+        found = [_problem(details, form) for details in error.errors(include_url=False)]
+        return None, problems + [problem for problem in found if problem.path not in told]
+
+
+def _problem(error: ErrorDetails, form: Format) -> Problem:
+    """A problem in the words of somebody who has to mend the file."""
+    # Pydantic names the member of a union in the location; the file has no such key.
+    location = [
+        part
+        for i, part in enumerate(error["loc"])
+        if i == 0 or error["loc"][i - 1] not in form.unions
+    ]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    path = path.lstrip(".")
+    return Problem(path, _hint(error, path, form))
+
+
+def _hint(error: ErrorDetails, path: str, form: Format) -> str:
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return form.refused.get(path) or _hint_for_key(str(error["loc"][-1]), form)
+    if kind == "value_error":
+        return str(error["ctx"]["error"])
+    if kind == "union_tag_invalid":
+        return f"unknown type; write one of {error['ctx']['expected_tags']}"
+    return _HINTS.get(kind) or error["msg"][:1].lower() + error["msg"][1:]
+
+
+def _hint_for_key(unknown: str, form: Format) -> str:
+    homes = {
+        details.alias or key: section
+        for section, models in form.sections.items()
+        for described in models
+        for key, details in described.model_fields.items()
+    }
+    if unknown in homes:
+        return f"unknown key here; it belongs to {homes[unknown]}"
+    near = difflib.get_close_matches(unknown, homes, 1)
+    return f"unknown key; did you mean {near[0]}?" if near else "unknown key"
