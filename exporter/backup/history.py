@@ -128,14 +128,12 @@ def merge_list(
     The window is applied here again, since Azure has been seen to ignore ``$filter``.
     """
     earliest = min(window.start, _before(window.end, settings.lookback))
-    taken = {
-        job.job_id: job
-        for job in listed
-        if job.running
-        or job.start_time is None
-        or job.start_time >= earliest
-        or job.job_id in history.jobs
-    }
+    taken: dict[str, BackupJob] = {}
+    for job in listed:
+        in_time = job.running or job.start_time is None or job.start_time >= earliest
+        if in_time or job.job_id in history.jobs:
+            # Pages can overlap: of two entries of one job the finished one stands.
+            taken[job.job_id] = _reconcile(taken.get(job.job_id), job)
     known = history.jobs
     if window.full:
         # One without any instant never ages.
@@ -170,9 +168,7 @@ def merge_details(history: History, reading: DetailReading, settings: Settings) 
 
 def prune(history: History, now: datetime, settings: Settings) -> History:
     """Forget jobs that no family shows any more, and items that had none for ``forget_after``."""
-    keep_from = _before(now, max(settings.lookback, settings.window))
-    # A list over a longer look-back would bring a forgotten item straight back.
-    remember_from = min(keep_from, _before(now, settings.forget_after))
+    keep_from, remember_from = _keep_from(now, settings), remembered_from(now, settings)
     newest_ids = {
         job.job_id
         for job in newest_finished(history.jobs.values()).values()
@@ -193,6 +189,16 @@ def prune(history: History, now: datetime, settings: Settings) -> History:
         task_successes={k: v for k, v in history.task_successes.items() if k[0] in subjects},
         without_detail=history.without_detail & jobs.keys(),
     )
+
+
+def remembered_from(now: datetime, settings: Settings) -> datetime:
+    """An item without any job since then is forgotten."""
+    # A list over a longer look-back would bring a forgotten item straight back.
+    return min(_keep_from(now, settings), _before(now, settings.forget_after))
+
+
+def _keep_from(now: datetime, settings: Settings) -> datetime:
+    return _before(now, max(settings.lookback, settings.window))
 
 
 def _with_older_failures(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.azure.backup_jobs import BackupJobsApi
@@ -12,9 +13,11 @@ from exporter.azure.clouds import cloud_of
 from exporter.azure.credentials import BearerAuth, make_credential
 from exporter.azure.gate import BudgetGate
 from exporter.azure.session import ArmSession
-from exporter.backup.history import rejudge
-from exporter.refresh.loop import RefreshLoop
+from exporter.backup.history import rejudge, remembered_from
+from exporter.refresh.loop import RefreshLoop, Start
+from exporter.refresh.threads import start_thread
 from exporter.refresh.vault import VaultRefresher, VaultState
+from exporter.state import StateKeeper, StoredVault
 
 if TYPE_CHECKING:
     from exporter.backup.model import Vault
@@ -33,6 +36,7 @@ class Collector:
         metrics: The exporter's own.
         clock: What time it is.
         previous: The collector that this one replaces and stops; what it knew is kept.
+        start: Starts one refresh; in a thread of its own, unless time is simulated.
 
     Raises:
         ArmError: The credential cannot be set up.
@@ -46,11 +50,12 @@ class Collector:
         metrics: SelfMetrics,
         clock: Clock,
         previous: Collector | None = None,
+        start: Start = start_thread,
     ) -> None:
         azure = config.azure
         cloud = cloud_of(azure)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
+        self._thread = threading.Thread(target=self.run, name="collector", daemon=True)
         self._session = ArmSession(
             base_url=cloud.resource_manager,
             auth=BearerAuth(make_credential(azure.credential, cloud), cloud.scope),
@@ -68,7 +73,9 @@ class Collector:
         vaults = [entry.vault() for entry in config.vaults]
         settings = self.settings = config.settings()
         self.config = config
-        self.states = {vault.id: _state(vault, config, previous, clock) for vault in vaults}
+        self._clock = clock
+        self.keeper = _keeper(config, previous)
+        self.states = _states(vaults, config, previous, self.keeper, clock)
         self.budgets: dict[tuple[str, str], ReadBudget] = _budgets(config, vaults, previous)
         metrics.reads_remaining.clear()
         gates = {
@@ -91,16 +98,23 @@ class Collector:
                 keep_stale=config.refresh.keep_stale,
                 clock=clock,
                 publish=publish,
+                keep=self._keep,
                 detail_threads=max(1, azure.max_concurrency // 2),
                 state=self.states[vault.id],
             )
             for vault in vaults
         ]
         self._loop = RefreshLoop(
-            refreshers, clock=clock, max_concurrency=azure.max_concurrency, stop=self._stop
+            refreshers,
+            clock=clock,
+            max_concurrency=azure.max_concurrency,
+            stop=self._stop,
+            start=start,
         )
         for refresher in refreshers:
             refresher.publish()
+            if previous:
+                self._keep(refresher.vault, refresher.state)
 
     @property
     def ready(self) -> bool:
@@ -116,18 +130,39 @@ class Collector:
         """Start refreshing in the background."""
         self._thread.start()
 
+    def run(self) -> None:
+        """Refresh here until stopped."""
+        self._loop.run()
+
     def run_once(self) -> None:
         """Refresh every vault one time, here and now."""
         self._loop.run_once()
+        self._flush()
 
     def stop(self) -> None:
         """End refreshing. Reads under way are not waited for."""
         self._stop.set()
         self._loop.wake()
         self._session.close()
+        self._flush()
 
-    def _run(self) -> None:
-        self._loop.run()
+    def _keep(self, vault: Vault, state: VaultState) -> None:
+        """Have what is known of a vault written to the state file; at a reload, only by the new."""
+        if not self.keeper or state.refreshed_at is None or self._stop.is_set():
+            return
+        self.keeper.put(
+            StoredVault(
+                vault_id=vault.id,
+                history=state.history,
+                read_at=state.refreshed_at,
+                success_statuses=self.settings.success_statuses,
+            ),
+            forget_before=remembered_from(self._clock.now(), self.settings),
+        )
+
+    def _flush(self) -> None:
+        if self.keeper:
+            self.keeper.flush()
 
 
 def _shares(vault: Vault) -> tuple[str, str]:
@@ -135,11 +170,48 @@ def _shares(vault: Vault) -> tuple[str, str]:
     return vault.subscription_id, vault.location
 
 
-def _state(vault: Vault, config: Config, previous: Collector | None, clock: Clock) -> VaultState:
-    """What was known of the vault, as far as the new configuration leaves it standing."""
-    known = previous.states.get(vault.id) if previous else None
-    if known is None or previous is None:
+def _keeper(config: Config, previous: Collector | None) -> StateKeeper | None:
+    """The keeper of the state file; a new one after a reload if the old file cannot be used."""
+    if config.state.path is None:
+        return None
+    path = Path(config.state.path)
+    known = previous.keeper if previous else None
+    return known if known and known.path == path and known.usable else StateKeeper(path)
+
+
+def _states(
+    vaults: list[Vault],
+    config: Config,
+    previous: Collector | None,
+    keeper: StateKeeper | None,
+    clock: Clock,
+) -> dict[str, VaultState]:
+    """What is known of each vault: what the previous collector knew, else what the file says."""
+    known = previous.states if previous else {}
+    stored = keeper.load(vault.id for vault in vaults if vault.id not in known) if keeper else {}
+    return {
+        vault.id: _state(known[vault.id], config, previous, clock)
+        if previous and vault.id in known
+        else _restored(stored.get(vault.id), config, clock)
+        for vault in vaults
+    }
+
+
+def _restored(stored: StoredVault | None, config: Config, clock: Clock) -> VaultState:
+    """What was known when the file was written; the page shows how old that is."""
+    if stored is None:
         return VaultState()
+    settings = config.settings()
+    same = stored.success_statuses == settings.success_statuses
+    return VaultState(
+        history=stored.history if same else rejudge(stored.history, settings),
+        # After a clock was set back it would look fresher than it is.
+        refreshed_at=stored.read_at if stored.read_at <= clock.now() else None,
+    )
+
+
+def _state(known: VaultState, config: Config, previous: Collector, clock: Clock) -> VaultState:
+    """What was known of the vault, as far as the new configuration leaves it standing."""
     state, settings = known.copy(), config.settings()
     if previous.settings.success_statuses != settings.success_statuses:
         state.history = rejudge(state.history, settings)

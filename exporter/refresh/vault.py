@@ -93,6 +93,7 @@ class VaultRefresher:
         keep_stale: How long its data stay when it cannot be read.
         clock: What time it is.
         publish: Where a snapshot goes.
+        keep: Where what is known goes after each refresh that read the vault.
         detail_threads: Details read at once.
         state: What is known already; owned from now on.
     """
@@ -107,6 +108,7 @@ class VaultRefresher:
         keep_stale: timedelta,
         clock: Clock,
         publish: Callable[[VaultSnapshot], None],
+        keep: Callable[[Vault, VaultState], None],
         detail_threads: int,
         state: VaultState,
     ) -> None:
@@ -118,6 +120,7 @@ class VaultRefresher:
         self._keep_stale = keep_stale
         self._clock = clock
         self._publish = publish
+        self._keep = keep
         self._detail_threads = detail_threads
         self._details = DetailReader(vault, api, gate, clock)
         self._listing: Listing | None = None
@@ -151,6 +154,8 @@ class VaultRefresher:
             self._read_details(wanted, give_up_at)
         self.state.refresh_duration = timedelta(seconds=self._clock.monotonic() - started)
         self.publish()
+        if self.state.up:
+            self._keep(self.vault, self.state)
 
     def broke(self, error: Exception) -> None:
         """Mark the vault down after an error of our own, so that old data do not look fresh."""

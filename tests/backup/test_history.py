@@ -109,6 +109,12 @@ def test_a_finished_job_stays_finished_though_a_front_end_lags() -> None:
     assert history.jobs["j1"].status == "Completed"
 
 
+def test_of_two_entries_of_one_job_in_a_list_the_finished_one_stands() -> None:
+    """Pages overlap when a job is added while they are read."""
+    for jobs in ([a_job(), a_running_job("j1")], [a_running_job("j1"), a_job()]):
+        assert a_history(*jobs).jobs["j1"].status == "Completed"
+
+
 def test_the_tasks_of_a_run_are_dropped_when_it_has_ended() -> None:
     """Tasks in progress in a finished job would be wrong and look fresh."""
     history = a_history(a_running_job("j1", detail=a_detail()))

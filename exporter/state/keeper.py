@@ -1,0 +1,132 @@
+"""Keeps the state file current beside the refreshes; no fault of the file reaches them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from exporter.errors import StateError
+from exporter.state.store import StateStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from exporter.state.codec import StoredVault
+
+log = logging.getLogger(__name__)
+
+_FLUSH_SECONDS: Final = 5.0
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
+
+class StateKeeper:
+    """A state file, and a thread that writes it while there is something to write.
+
+    Attributes:
+        path: Of the file.
+        usable: False after it could not be read: then it is not written either, so that nothing
+            in it is lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.usable = True
+        self._store = StateStore(path)
+        self._idle = threading.Condition()
+        self._writing = False
+        self._waiting: Mapping[str, StoredVault] = {}
+        self._forget_before = _LONG_AGO
+        self._fault = ""
+
+    def load(self, vault_ids: Iterable[str]) -> dict[str, StoredVault]:
+        """What the file holds of these vaults; nothing if it cannot be read."""
+        try:
+            return self._load(vault_ids)
+        except StateError as error:
+            self.usable = False
+            log.warning("nothing is kept across restarts until the next start or reload: %s", error)
+            return {}
+
+    def put(self, stored: StoredVault, *, forget_before: datetime) -> None:
+        """Have this written soon.
+
+        Args:
+            stored: Replaces what still waits for the same vault.
+            forget_before: Vaults last read before are dropped.
+        """
+        with self._idle:
+            if not self.usable:
+                return
+            self._waiting = {**self._waiting, stored.vault_id: stored}
+            self._forget_before = forget_before
+            if self._writing:
+                return
+            self._writing = True
+        threading.Thread(target=self._write, name="state", daemon=True).start()
+
+    def flush(self) -> None:
+        """Wait until all is written or cannot be, for some seconds at most."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._writing, _FLUSH_SECONDS)
+
+    def _load(self, vault_ids: Iterable[str]) -> dict[str, StoredVault]:
+        try:
+            loaded = self._store.load(vault_ids)
+        except StateError as error:
+            if not error.damaged:
+                raise
+            aside = self._store.set_aside()
+            log.warning(
+                "the state file was damaged and is now %s; a new one begins: %s", aside, error
+            )
+            return {}
+        if loaded.unreadable:
+            log.warning(
+                "%d records of the state file %s cannot be read and are left out; what they said"
+                " is read from Azure again, as far as it still has it",
+                loaded.unreadable,
+                self.path,
+            )
+        return loaded.vaults
+
+    def _write(self) -> None:
+        """Write what waits, until nothing does or it cannot be written; then that waits on."""
+        while True:
+            with self._idle:
+                batch, self._waiting = self._waiting, {}
+                if not batch:
+                    self._end()
+                    return
+            fault = self._save(batch)
+            self._tell(fault)
+            if fault:
+                with self._idle:
+                    self._waiting = {**batch, **self._waiting}
+                    self._end()
+                    return
+
+    def _end(self) -> None:
+        self._writing = False
+        self._idle.notify_all()
+
+    def _save(self, batch: Mapping[str, StoredVault]) -> str:
+        """Returns what went wrong."""
+        try:
+            self._store.save(batch.values(), forget_before=self._forget_before)
+        except StateError as error:
+            return str(error)
+        except Exception as error:  # no fault of ours in a file that is optional may end anything
+            log.exception("writing the state file broke")
+            return repr(error)
+        return ""
+
+    def _tell(self, fault: str) -> None:
+        """Log a change."""
+        if fault and fault != self._fault:
+            log.warning("the state file cannot be written: %s", fault)
+        elif self._fault and not fault:
+            log.info("the state file is written again", extra={"path": str(self.path)})
+        self._fault = fault
