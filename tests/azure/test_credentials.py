@@ -42,6 +42,7 @@ class SignIn:
         certificate.private_key_and_cert_chain_pem.write_to_path(str(self.certificate_file))
         self.asked: list[dict[str, str]] = []
         self.refusal = ""
+        self.token = "tls-token"
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         certificate.configure_cert(context)
@@ -78,7 +79,7 @@ class SignIn:
                     token = {
                         "token_type": "Bearer",
                         "expires_in": 3600,
-                        "access_token": "tls-token",
+                        "access_token": sign_in.token,
                     }
                     self.answer(200, token)
 
