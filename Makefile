@@ -58,6 +58,13 @@ test: $(VENV)/.dev ## Run the tests (flags: ARGS="-k name")
 test-stack: $(VENV)/.dev ## Run the tests against real programs (Debian packages prometheus, slowhttptest, wrk)
 	$(BIN)/python -m pytest -m stack $(ARGS)
 
+FUZZ_SECONDS ?= 20
+
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## Fuzz from a raw body to the page, guided by coverage (Python 3.11; FUZZ_SECONDS=20)
+	$(PIP_INSTALL) --require-hashes --requirement requirements-fuzz.txt
+	$(BIN)/python fuzz/fuzz_page.py -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -timeout=10 -verbosity=0
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style, layers and the Dockerfile
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 uv=$PWD/.venv/bin/uv
-locks=(requirements.txt requirements-build.txt requirements-dev.txt)
+locks=(requirements.txt requirements-build.txt requirements-dev.txt requirements-fuzz.txt)
 
 # A developer's own index or find-links settings must not reach the lock files.
 for name in $(compgen -e UV_ || true); do unset "$name"; done
@@ -23,6 +23,7 @@ compile_all() {
   compile "$@" --group build --constraint requirements.txt --output-file requirements-build.txt
   compile "$@" pyproject.toml --group dev --constraint requirements.txt \
     --constraint requirements-build.txt --output-file requirements-dev.txt
+  compile "$@" --group fuzz --constraint requirements.txt --output-file requirements-fuzz.txt
 }
 
 case "${1:-}" in

@@ -42,20 +42,27 @@ class SteeredClock:
         self.wall.advance(timedelta(**span))
 
 
+def azure_section(
+    url: str, *, requests: int = 100_000, timeout: str = "30s", concurrency: int = 8
+) -> str:
+    """Where the simulator is, and how it is read."""
+    return f"""
+  cloud: custom
+  resource_manager: {url}
+  authority: https://localhost
+  scope: {url}/.default
+  credential: {{type: managed_identity}}
+  read_budget: {{requests: {requests}, per: 1h}}
+  timeout: {timeout}
+  max_concurrency: {concurrency}
+"""
+
+
 def config_text(simulator: Simulator, **sections: str) -> str:
     """A configuration that reads all vaults of the simulator."""
-    azure = f"""
-  cloud: custom
-  resource_manager: {simulator.url}
-  authority: https://localhost
-  scope: {simulator.url}/.default
-  credential: {{type: managed_identity}}
-  read_budget: {{requests: 100000, per: 1h}}
-"""
-    lines = [f"azure:{sections.pop('azure', azure)}"]
-    lines += [f"{name}: {text}" for name, text in sections.items() if name != "vaults"]
-    vaults = sections.get("vaults") or "".join(f"\n  - id: {id_}" for id_ in simulator.vault_ids)
-    return "\n".join((*lines, f"vaults:{vaults}"))
+    vaults = "".join(f"\n  - id: {vault_id}" for vault_id in simulator.vault_ids)
+    texts = {"azure": azure_section(simulator.url), "vaults": vaults, **sections}
+    return "\n".join(f"{name}: {text}" for name, text in texts.items())
 
 
 class Steered:

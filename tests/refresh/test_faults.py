@@ -37,7 +37,7 @@ from exporter.simulator import (
 )
 from tests.builders import NOW
 from tests.refresh.test_refresh import lines_about
-from tests.steering import Steered, steered
+from tests.steering import Steered, azure_section, steered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,22 +90,12 @@ ROWS = [
     Row("malformed jobs", MalformedJobs(), ""),
 ]
 
-AZURE = """
-  cloud: custom
-  resource_manager: {url}
-  authority: https://localhost
-  scope: {url}/.default
-  credential: {{type: managed_identity}}
-  read_budget: {{requests: 100000, per: 1h}}
-  timeout: 300ms
-"""
-
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steered]:
     """Two vaults, read once, with a reader that loses patience soon."""
     with steered(monkeypatch, sized_fleet(vaults=2, jobs=32, failing=0.5, anchor=NOW)) as stage:
-        stage.configure(azure=AZURE.format(url=stage.simulator.url))
+        stage.configure(azure=azure_section(stage.simulator.url, timeout="300ms"))
         stage.refresh()
         yield stage
 
@@ -167,7 +157,7 @@ def test_sign_in_that_is_down_and_comes_back(
     stage.refresh()
     assert stage.values("vault_up") == [1, 1]
 
-    stage.configure(azure=AZURE.format(url=stage.simulator.url))
+    stage.configure(azure=azure_section(stage.simulator.url, timeout="300ms"))
     stage.refresh()
     assert stage.values("vault_up") == [0, 0]
     assert stage.values("vault_refresh_errors_total", kind="unauthorized") == [1, 1]
@@ -264,7 +254,7 @@ def test_azure_that_refuses_connections_and_comes_back(monkeypatch: pytest.Monke
 
 
 def test_a_name_that_does_not_resolve(stage: Steered, caplog: pytest.LogCaptureFixture) -> None:
-    elsewhere = AZURE.format(url="https://no-such-host.invalid")
+    elsewhere = azure_section("https://no-such-host.invalid", timeout="300ms")
     stage.configure(azure=elsewhere)
     stage.refresh()
 
@@ -284,7 +274,9 @@ def test_a_certificate_of_nobody_we_know(stage: Steered, caplog: pytest.LogCaptu
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        stage.configure(azure=AZURE.format(url=f"https://localhost:{server.server_port}"))
+        stage.configure(
+            azure=azure_section(f"https://localhost:{server.server_port}", timeout="300ms")
+        )
         stage.refresh()
     finally:
         server.shutdown()

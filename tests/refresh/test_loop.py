@@ -16,26 +16,15 @@ from exporter.metrics.store import PageStore
 from exporter.refresh.collector import Collector
 from exporter.simulator import Delay, Simulator, Stall, sized_fleet
 from tests.processes import wait_for
-from tests.steering import config_text
+from tests.steering import azure_section, config_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-AZURE = """
-  cloud: custom
-  resource_manager: {url}
-  authority: https://localhost
-  scope: {url}/.default
-  credential: {{type: managed_identity}}
-  read_budget: {{requests: 100000, per: 1h}}
-  timeout: {timeout}
-  max_concurrency: {concurrency}
-"""
-
 
 @contextmanager
 def collecting(simulator: Simulator, timeout: str, concurrency: int) -> Iterator[PageStore]:
-    azure = AZURE.format(url=simulator.url, timeout=timeout, concurrency=concurrency)
+    azure = azure_section(simulator.url, timeout=timeout, concurrency=concurrency)
     text = config_text(simulator, azure=azure, refresh="{interval: 1s}")
     metrics = SelfMetrics()
     store = PageStore(metrics)

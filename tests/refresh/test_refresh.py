@@ -26,7 +26,7 @@ from exporter.simulator import (
 )
 from tests.builders import NOW
 from tests.processes import wait_for
-from tests.steering import Steered, steered
+from tests.steering import Steered, azure_section, steered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -320,23 +320,13 @@ def test_a_finished_job_without_detail_is_asked_for_once(stage: Steered) -> None
     assert stage.values("vault_details_pending") == [0]
 
 
-BUDGET = """
-  cloud: custom
-  resource_manager: {url}
-  authority: https://localhost
-  scope: {url}/.default
-  credential: {{type: managed_identity}}
-  read_budget: {{requests: 20, per: 1h}}
-"""
-
-
 def test_details_wait_for_the_budget_and_failed_ones_come_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """30 details, a budget of 20 of which half is the lists'; half of the rest goes at once."""
     fleet = sized_fleet(vaults=1, jobs=30, jobs_per_item=1, failing=0.2, anchor=NOW)
     with steered(monkeypatch, fleet) as stage:
-        stage.configure(azure=BUDGET.format(url=stage.simulator.url))
+        stage.configure(azure=azure_section(stage.simulator.url, requests=20))
         reads = stage.refresh()
 
         assert Counter(api for api, _, _ in reads) == {"list": 1, "detail": 6}
@@ -512,7 +502,7 @@ def test_a_detail_that_always_fails_is_tried_less_and_less(stage: Steered) -> No
 def test_a_dead_vault_does_not_slow_down_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = sized_fleet(vaults=2, jobs=60, jobs_per_item=1, anchor=NOW)
     with steered(monkeypatch, fleet) as stage:
-        stage.configure(azure=BUDGET.format(url=stage.simulator.url))
+        stage.configure(azure=azure_section(stage.simulator.url, requests=20))
         stage.refresh()
         assert stage.values("vault_refresh_interval_seconds") == [720, 720]
 
@@ -527,7 +517,7 @@ def test_a_dead_vault_does_not_slow_down_the_others(monkeypatch: pytest.MonkeyPa
 def test_a_list_longer_than_the_budget_comes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = sized_fleet(vaults=1, jobs=200, anchor=NOW)
     with steered(monkeypatch, fleet, page_size=5) as stage:
-        stage.configure(azure=BUDGET.format(url=stage.simulator.url))
+        stage.configure(azure=azure_section(stage.simulator.url, requests=20))
         stage.refresh()
         assert stage.values("last_job_info") == []
         stage.clock.advance(hours=1)
@@ -543,7 +533,7 @@ def test_what_the_budget_does_not_reach_is_down_when_there_is_but_one_refresh(
 ) -> None:
     """``once`` must not leave a vault out of its page."""
     with steered(monkeypatch, sized_fleet(vaults=25, jobs=25, anchor=NOW)) as stage:
-        stage.configure(azure=BUDGET.format(url=stage.simulator.url))
+        stage.configure(azure=azure_section(stage.simulator.url, requests=20))
         stage.refresh()
 
         ups = stage.values("vault_up")
