@@ -12,7 +12,7 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 # --- Environment: stamps, so that a second call installs nothing ---
 
@@ -92,6 +92,10 @@ docs-check: $(VENV)/.dev ## Check that the generated documentation is current
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure performance
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-limits
+bench-limits: $(VENV)/.dev ## Simulate a week under Azure's read limits (slow; ARGS="--days 2")
+	$(BIN)/python -m benchmarks.read_limits $(ARGS)
 
 .PHONY: lock
 lock: $(VENV)/.dev ## Write the lock files from pyproject.toml, keeping the pins that still fit

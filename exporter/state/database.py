@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import closing, contextmanager
@@ -47,6 +48,12 @@ _ADVICE: Final = {
     "READONLY": "let this user write the file and its directory",
     "NOTADB": f"this is no state file; {_NAME_ANOTHER}",
 }
+_KINDS: Final = {
+    errno.EACCES: "READONLY",
+    errno.EROFS: "READONLY",
+    errno.ENOSPC: "FULL",
+}
+"""What SQLite would call these faults of the system."""
 
 
 def create(path: Path) -> None:
@@ -113,7 +120,8 @@ def faults_of(path: Path) -> Iterator[None]:
         advice = "remove it" if damaged else _ADVICE.get(kind, _NAME_ANOTHER)
         raise StateError(f"{path}: {error}", advice, damaged=damaged) from error
     except OSError as error:
-        raise StateError(f"{path}: {error.strerror}", _ADVICE["CANTOPEN"]) from error
+        kind = _KINDS.get(error.errno or 0, "CANTOPEN")
+        raise StateError(f"{path}: {error.strerror}", _ADVICE[kind]) from error
 
 
 def _began_as_ours(path: Path) -> bool:
