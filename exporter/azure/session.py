@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -36,7 +37,6 @@ _KINDS: Final = {
     403: ErrorKind.FORBIDDEN,
     404: ErrorKind.NOT_FOUND,
     408: ErrorKind.TIMEOUT,
-    429: ErrorKind.THROTTLED,
 }
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _OK: Final = 200
@@ -250,10 +250,10 @@ class ArmSession:
         if status == _OK:
             return Answer(body, response.headers)
         text = f"Azure answered {status} {error_text(body) or response.reason or ''}".strip()
-        if status == 401:  # noqa: PLR2004 - the table above names it
+        if status == HTTPStatus.UNAUTHORIZED:
             self._auth.forget()
         throttling = read_throttling(response.headers, body, self._clock.now())
-        if status == 429:  # noqa: PLR2004
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise ThrottledError(text, throttling)
         if status >= _SERVER_ERROR:
             asked = "Retry-After" in response.headers
