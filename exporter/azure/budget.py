@@ -14,10 +14,11 @@ from typing import Final
 from exporter.backup.details import Urgency
 
 _FOR_FAILURES: Final = 10
-"""One of so many details is left to jobs that fail later in the interval."""
+"""So many details of an interval are left to jobs that fail later in it."""
 
-_PACES: Final = 12
-"""Beyond the first half of the details, each such part of the time gets its share."""
+
+_PACE: Final = 1.2
+"""While not all fits, no interval sees more than so many times its even part of the details."""
 
 
 class ReadBudget:
@@ -63,40 +64,58 @@ class ReadBudget:
         """When the next list is allowed; ``now`` or earlier if it is already."""
         return max(self._blocked_until, self._one_left_at(now))
 
-    def take_detail(
+    def share(
         self,
-        urgency: Urgency,
+        wanted: Counter[Urgency],
         now: float,
         *,
-        for_lists: int,
         demand: Counter[Urgency],
+        ahead: int,
+        for_lists: int,
         interval: float,
+    ) -> int:
+        """How many details of jobs that have not failed one vault may read in its turn.
+
+        Twice its part of what is free, so that little stays unused; one at least, unless those
+        who have waited longer would then find nothing. When not all fits, details are spread:
+        so reads come back evenly, and jobs that fail find some.
+
+        Args:
+            wanted: Details that this vault waits for.
+            now: Monotonic seconds.
+            demand: Those that all wait for who share the budget, this vault included.
+            ahead: How many of those have waited longer.
+            for_lists: Reads of an interval that are left to lists.
+            interval: How often each of them has a turn, in seconds.
+        """
+        free = self._details_left(now, for_lists) - self._for_failures(demand, for_lists)
+        if demand.total() > free:
+            free = min(free, self._in_pace(now, self.limit - for_lists, interval))
+        if free <= ahead:
+            return 0
+        return min(free, math.ceil(2 * free * wanted.total() / max(demand.total(), 1)))
+
+    def take_detail(
+        self, urgency: Urgency, now: float, *, for_lists: int, demand: Counter[Urgency]
     ) -> bool:
         """Spend a read on a detail, if one is allowed.
 
         Failed jobs may take whatever lists leave. All others leave some to failures to come, and
-        what is less urgent waits for what is more urgent. Half of the details may go at once;
-        the rest is spread evenly, so that reads come back evenly too.
+        what is less urgent waits for what is more urgent.
 
         Args:
             urgency: Of this detail.
             now: Monotonic seconds.
             for_lists: Reads of an interval that are left to lists.
-            demand: All details waited for by those who share the budget, this one included.
-            interval: How often each of those comes by, in seconds.
+            demand: Details that all wait for who share the budget, this one included.
         """
         left = self._details_left(now, for_lists)
+        if urgency is not Urgency.FAILED:
+            left -= self._for_failures(demand, for_lists)
+        if urgency > Urgency.NEWEST:
+            left -= demand[Urgency.NEWEST]
         if now < self._blocked_until or left < 1:
             return False
-        quota = self.limit - for_lists
-        if urgency is not Urgency.FAILED:
-            waiting_failures = demand[Urgency.FAILED]
-            if left - waiting_failures <= quota // _FOR_FAILURES:
-                return False
-            if urgency > Urgency.NEWEST and left <= waiting_failures + demand[Urgency.NEWEST]:
-                return False
-            if demand.total() > left and not self._in_pace(now, quota, interval):
-                return False
         self._details.append(now)
         return True
 
@@ -142,12 +161,15 @@ class ReadBudget:
     def _details_left(self, now: float, for_lists: int) -> int:
         return min(self.remaining(now), self.limit - for_lists - len(self._details))
 
-    def _in_pace(self, now: float, quota: int, interval: float) -> bool:
-        if len(self._details) < quota / 2:
-            return True
-        part = min(max(self.per_seconds / _PACES, interval), self.per_seconds)
-        recent = sum(at > now - part for at in self._details)
-        return recent < math.ceil(quota * part / self.per_seconds)
+    def _for_failures(self, demand: Counter[Urgency], for_lists: int) -> int:
+        reserve = min(_FOR_FAILURES, (self.limit - for_lists) // 4)
+        return reserve + demand[Urgency.FAILED]
+
+    def _in_pace(self, now: float, quota: int, interval: float) -> int:
+        """Half of an interval's details may go at once, the rest goes evenly."""
+        at_once = quota // 2 - len(self._details)
+        evenly = math.ceil(_PACE * quota * interval / self.per_seconds)
+        return max(at_once, evenly - sum(at > now - interval for at in self._details))
 
     def _others_at(self, now: float) -> float:
         """What others have spent; it comes back evenly, since when they did is unknown."""

@@ -6,13 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from exporter.azure.budget import ReadBudget, effective_interval, reserved_for_lists
+from exporter.backup.details import Urgency
 from exporter.errors import NotNowError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from exporter.azure.error_body import Throttling
-    from exporter.backup.details import Urgency
     from exporter.backup.model import Vault
     from exporter.clock import Clock
     from exporter.metrics.selfmetrics import SelfMetrics
@@ -43,9 +43,12 @@ class BudgetGate:
         self._configured = interval.total_seconds()
         self._clock = clock
         self._lock = budget.lock
+        self._last_turn = float("-inf")
         self._waiting: set[str] = set()
         self._wanted: dict[str, Counter[Urgency]] = {}
         self._demand: Counter[Urgency] = Counter()
+        self._shares: Counter[str] = Counter()
+        self._served_at = dict.fromkeys((vault.id for vault in vaults), float("-inf"))
         shared_by = vaults[0].subscription_id, vaults[0].location
         metrics.reads_remaining.labels(*shared_by).set_function(self._remaining)
 
@@ -67,24 +70,37 @@ class BudgetGate:
             NotNowError: Not now; nobody knows when.
         """
         with self._lock:
-            allowed = self._budget.take_detail(
-                urgency,
-                self._clock.monotonic(),
-                for_lists=reserved_for_lists(self._configured, self._vaults, self._budget),
-                demand=self._demand,
-                interval=self._interval(),
-            )
-            if not allowed:
+            in_share = urgency is Urgency.FAILED or self._shares[vault.id] > 0
+            now = self._clock.monotonic()
+            if not in_share or not self._budget.take_detail(
+                urgency, now, for_lists=self._for_lists(), demand=self._demand
+            ):
                 raise NotNowError("the read budget leaves no detail", float("inf"))
             self._demand[urgency] -= 1
             self._wanted[vault.id][urgency] -= 1
+            if urgency is not Urgency.FAILED:
+                self._shares[vault.id] -= 1
+                self._served_at[vault.id] = now
 
     def want(self, vault: Vault, details: Counter[Urgency]) -> None:
-        """Take in which details of a vault are wanted now."""
+        """Take in which details of a vault are wanted now: its turn begins."""
         with self._lock:
             self._demand.subtract(self._wanted.get(vault.id, Counter()))
             self._demand.update(details)
             self._wanted[vault.id] = details
+            served_at = self._served_at[vault.id]
+            self._shares[vault.id] = self._budget.share(
+                details,
+                self._clock.monotonic(),
+                demand=self._demand,
+                ahead=sum(
+                    self._served_at[other] < served_at
+                    for other, wanted in self._wanted.items()
+                    if wanted.total() > 0
+                ),
+                for_lists=self._for_lists(),
+                interval=self._interval(),
+            )
 
     def list_available_at(self) -> float:
         """Monotonic time when a list may be read."""
@@ -111,6 +127,18 @@ class BudgetGate:
         with self._lock:
             (self._waiting.add if wait else self._waiting.discard)(vault.id)
 
+    def next_turn(self, started: float) -> float:
+        """Monotonic time of the next refresh of a vault whose last one began at ``started``.
+
+        One interval later. Vaults that were read all at once, as they are at first and after a
+        pause, fall in one behind the other, the last of them nearly two intervals later.
+        """
+        with self._lock:
+            interval = self._interval()
+            in_line = self._last_turn + interval / self._vaults
+            self._last_turn = min(max(started + interval, in_line), started + 2 * interval)
+            return self._last_turn
+
     def interval_in_effect(self) -> float:
         """The same, or longer while nothing may be read at all."""
         interval = self.interval()
@@ -120,6 +148,9 @@ class BudgetGate:
         """How often a vault is listed while the budget lasts, in seconds."""
         with self._lock:
             return self._interval()
+
+    def _for_lists(self) -> int:
+        return reserved_for_lists(self._configured, self._vaults, self._budget)
 
     def _interval(self) -> float:
         return effective_interval(

@@ -27,18 +27,12 @@ _NO_THREAD_SECONDS: Final = 5.0
 
 @dataclass(slots=True)
 class _Turn:
-    """One vault's place in the schedule.
-
-    Attributes:
-        early: By which share of an interval its second refresh is earlier, so that the vaults,
-            first read all at once, are then read one after another.
-    """
+    """One vault's place in the schedule."""
 
     refresher: VaultRefresher
     due: float
     running: bool = False
     suspect: bool = False
-    early: float = 0.0
     ended_once: bool = False
 
 
@@ -74,8 +68,6 @@ class RefreshLoop:
             _Turn(refresher, due=refresher.state.due, ended_once=refresher.state.up is not None)
             for refresher in refreshers
         ]
-        for index, turn in enumerate(self._turns):
-            turn.early = index / len(self._turns)
         self._lock = threading.Lock()
         self._changed = threading.Event()
 
@@ -143,8 +135,7 @@ class RefreshLoop:
         ended, due = True, started
         try:
             refresher.refresh()
-            early = 0.0 if turn.ended_once else turn.early
-            due = started + (1 - early) * refresher.gate.interval()
+            due = refresher.gate.next_turn(started)
         except NotNowError as error:
             ended = False
             if not self._stop.is_set():
@@ -155,7 +146,7 @@ class RefreshLoop:
         except Exception as error:
             # The one broad except: no fault in one vault's data may end the loop.
             log.exception("refresh broke", extra={"vault_name": refresher.vault.name})
-            due = started + refresher.gate.interval()
+            due = refresher.gate.next_turn(started)
             refresher.broke(error)
         finally:
             with self._lock:
