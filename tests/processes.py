@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 20.0
@@ -90,12 +90,22 @@ class Daemon:
 
 @contextmanager
 def daemon(
-    *arguments: str, log: Path, environment: Mapping[str, str] | None = None
+    *arguments: str,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    program: Sequence[str] = ("-m", "exporter"),
 ) -> Iterator[Daemon]:
-    """Run the exporter until the block ends."""
+    """Run the exporter until the block ends.
+
+    Args:
+        arguments: Of the command.
+        log: Where its output goes.
+        environment: Added to ours.
+        program: What Python runs; another one prepares a fault first.
+    """
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "exporter", *arguments, "--web.listen-address=127.0.0.1:0"],
+            [sys.executable, *program, *arguments, "--web.listen-address=127.0.0.1:0"],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stdout=output,

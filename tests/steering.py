@@ -41,6 +41,11 @@ class SteeredClock:
     def advance(self, **span: float) -> None:
         self.wall.advance(timedelta(**span))
 
+    def set_wall(self, **span: float) -> None:
+        """Set the wall clock on, or back by a negative span."""
+        self.wall.advance(timedelta(**span))
+        self._start += timedelta(**span)
+
 
 def azure_section(
     url: str, *, requests: int = 100_000, timeout: str = "30s", concurrency: int = 8

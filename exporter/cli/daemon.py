@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _SIGNALS: Final = _ENDING | {signal.SIGHUP}
+_RELOAD_SECONDS: Final = 5.0
 
 
 def hold_signals() -> None:
@@ -63,8 +65,7 @@ def run_daemon(options: Namespace, load: Callable[[], Config]) -> int:
         return complain(error, BAD_CONFIG)
     except ArmError as error:
         return complain(error, FAULT)
-    daemon.run()
-    return OK
+    return daemon.run()
 
 
 class Daemon:
@@ -96,6 +97,8 @@ class Daemon:
         self._metrics = SelfMetrics()
         self._store = PageStore(self._metrics)
         self._reloading = threading.Lock()
+        self._ending = False
+        self._exit_code = OK
         self._collector = self._new_collector(None)
         self._web = WebServer(
             sockets,
@@ -110,17 +113,32 @@ class Daemon:
             policy_file,
         )
 
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; SIGHUP reloads. All three must be held back."""
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; SIGHUP reloads. All three must be held back.
+
+        Returns:
+            The exit code: a fault if refreshing has ended by itself.
+        """
         self._web.start()
-        self._collector.start()
+        self._collector.start(self._broken)
         log.info("listening", extra={"port": self._web.port, "scheme": self._web.scheme})
         while (received := signal.Signals(signal.sigwait(_SIGNALS))) not in _ENDING:
             log.info("reloading the configuration", extra={"signal": received.name})
             self.reload()
         log.info("stopping", extra={"signal": received.name})
+        self._ending = True
+        # A reload under way would else leave a collector behind that nobody stops.
+        reload_ended = self._reloading.acquire(timeout=_RELOAD_SECONDS)
         self._collector.stop()
+        if reload_ended:
+            self._reloading.release()
         self._web.stop()
+        return self._exit_code
+
+    def _broken(self) -> None:
+        """End the process: without refreshes the page would look well for ever."""
+        self._exit_code = FAULT
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def reload(self) -> str:
         """Take the new configuration, or go on with the old one.
@@ -129,6 +147,8 @@ class Daemon:
             What is wrong with the new one; empty when it is in force.
         """
         with self._reloading:
+            if self._ending:
+                return "the exporter is stopping"
             try:
                 collector = self._new_collector(self._collector)
             except (ConfigError, ArmError) as error:
@@ -137,10 +157,12 @@ class Daemon:
                 return str(error)
             except Exception as error:
                 self._metrics.config_ok.set(0)
-                log.exception("the old configuration stays in force")
+                log.exception("reloading broke")
+                if self._collector.stopped:
+                    self._broken()
                 return str(error)
             self._collector = collector
-            collector.start()
+            collector.start(self._broken)
             log.info("the new configuration is in force")
             return ""
 

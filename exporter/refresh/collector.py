@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +16,20 @@ from exporter.azure.gate import BudgetGate
 from exporter.azure.session import ArmSession
 from exporter.backup.history import rejudge, remembered_from
 from exporter.refresh.loop import RefreshLoop, Start
-from exporter.refresh.threads import start_thread
 from exporter.refresh.vault import VaultRefresher, VaultState
 from exporter.state import StateKeeper, StoredVault
+from exporter.threads import start_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exporter.backup.model import Vault
     from exporter.clock import Clock
     from exporter.config import Config
     from exporter.metrics.selfmetrics import SelfMetrics
     from exporter.metrics.store import PageStore
+
+log = logging.getLogger(__name__)
 
 
 class Collector:
@@ -55,7 +60,6 @@ class Collector:
         azure = config.azure
         cloud = cloud_of(azure)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self.run, name="collector", daemon=True)
         self._session = ArmSession(
             base_url=cloud.resource_manager,
             auth=BearerAuth(make_credential(azure.credential, cloud), cloud.scope),
@@ -65,17 +69,18 @@ class Collector:
             metrics=metrics,
             stop=self._stop,
         )
-        # From here on nothing can fail: what the previous one knows is taken over.
-        if previous:
-            previous.stop()
-        self._was_ready = previous.ready if previous else False
         api = BackupJobsApi(self._session, azure.api_versions.backup_jobs, metrics)
         vaults = [entry.vault() for entry in config.vaults]
         settings = self.settings = config.settings()
         self.config = config
         self._clock = clock
         self.keeper = _keeper(config, previous)
-        self.states = _states(vaults, config, previous, self.keeper, clock)
+        stored = _stored(vaults, previous, self.keeper)
+        # All that can fail is behind us: what the previous one knows is taken over.
+        if previous:
+            previous.stop()
+        self._was_ready = previous.ready if previous else False
+        self.states = _states(vaults, config, previous, stored, clock)
         self.budgets: dict[tuple[str, str], ReadBudget] = _budgets(config, vaults, previous)
         metrics.reads_remaining.clear()
         gates = {
@@ -126,9 +131,30 @@ class Collector:
         """Whether the last refresh read every vault."""
         return all(state.up for state in self.states.values())
 
-    def start(self) -> None:
-        """Start refreshing in the background."""
-        self._thread.start()
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped: its data are not refreshed any more."""
+        return self._stop.is_set()
+
+    def start(self, broken: Callable[[], None]) -> None:
+        """Start refreshing in the background.
+
+        Args:
+            broken: Called if that cannot begin, or ends by a fault.
+        """
+
+        def work(_: None) -> None:
+            try:
+                self.run()
+            except Exception:
+                log.exception("refreshing has ended")
+                broken()
+
+        try:
+            start_thread("collector", work, None)
+        except RuntimeError as error:  # the machine has no thread left
+            log.error("refreshing cannot begin: %s", error)  # noqa: TRY400 - no trace
+            broken()
 
     def run(self) -> None:
         """Refresh here until stopped."""
@@ -179,16 +205,24 @@ def _keeper(config: Config, previous: Collector | None) -> StateKeeper | None:
     return known if known and known.path == path and known.usable else StateKeeper(path)
 
 
+def _stored(
+    vaults: list[Vault], previous: Collector | None, keeper: StateKeeper | None
+) -> dict[str, StoredVault]:
+    """What the state file says of vaults that the previous collector does not know."""
+    known = previous.states if previous else {}
+    unknown = [vault.id for vault in vaults if vault.id not in known]
+    return keeper.load(unknown) if keeper and unknown else {}
+
+
 def _states(
     vaults: list[Vault],
     config: Config,
     previous: Collector | None,
-    keeper: StateKeeper | None,
+    stored: dict[str, StoredVault],
     clock: Clock,
 ) -> dict[str, VaultState]:
     """What is known of each vault: what the previous collector knew, else what the file says."""
     known = previous.states if previous else {}
-    stored = keeper.load(vault.id for vault in vaults if vault.id not in known) if keeper else {}
     return {
         vault.id: _state(known[vault.id], config, previous, clock)
         if previous and vault.id in known
@@ -203,11 +237,12 @@ def _restored(stored: StoredVault | None, config: Config, clock: Clock) -> Vault
         return VaultState()
     settings = config.settings()
     same = stored.success_statuses == settings.success_statuses
-    return VaultState(
-        history=stored.history if same else rejudge(stored.history, settings),
-        # After a clock was set back it would look fresher than it is.
-        refreshed_at=stored.read_at if stored.read_at <= clock.now() else None,
-    )
+    state = VaultState(history=stored.history if same else rejudge(stored.history, settings))
+    age = (clock.now() - stored.read_at).total_seconds()
+    # After a clock was set back it would look fresher than it is.
+    if age >= 0:
+        state.refreshed_at, state.data_since = stored.read_at, clock.monotonic() - age
+    return state
 
 
 def _state(known: VaultState, config: Config, previous: Collector, clock: Clock) -> VaultState:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exporter.backup.history import DetailReading
 from exporter.errors import ArmError, ErrorKind, NotNowError
-from exporter.refresh.threads import run_all
+from exporter.threads import run_all
 
 if TYPE_CHECKING:
     from exporter.azure.backup_jobs import BackupJobsApi

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exporter.errors import NotNowError
-from exporter.refresh.threads import run_all, start_thread
+from exporter.threads import run_all, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -61,6 +61,7 @@ class VaultState:
         history: Its jobs.
         up: Whether the last refresh read it; None before the first has ended.
         refreshed_at: When the list was asked for that its data are from.
+        data_since: The same as monotonic time, which tells their age also when the clock is set.
         refresh_duration: Of the last refresh.
         errors: Failed refreshes by kind.
         failure: Why it is down, for people; None while it is up.
@@ -71,6 +72,7 @@ class VaultState:
     history: History = field(default_factory=History)
     up: bool | None = None
     refreshed_at: datetime | None = None
+    data_since: float = float("-inf")
     refresh_duration: timedelta | None = None
     errors: Counter[ErrorKind] = field(default_factory=Counter)
     failure: str | None = None
@@ -124,6 +126,7 @@ class VaultRefresher:
         self._detail_threads = detail_threads
         self._details = DetailReader(vault, api, gate, clock)
         self._listing: Listing | None = None
+        self._listing_since = float("-inf")
         self._failed_kind: ErrorKind | None = None
 
     @property
@@ -141,9 +144,9 @@ class VaultRefresher:
         give_up_at = started + _SHARE_OF_INTERVAL * self.gate.interval()
         now = self._clock.now()
         try:
-            wanted = self._read_list(now, give_up_at)
+            wanted = self._read_list(now, started, give_up_at)
         except NotNowError as postponed:
-            self._postponed(postponed, now)
+            self._postponed(postponed)
             raise
         except ArmError as error:
             self._failed(error)
@@ -170,23 +173,17 @@ class VaultRefresher:
 
     def publish(self) -> None:
         """Put what is known on the page."""
-        state = self.state
-        known = state.refreshed_at is not None and (
-            bool(state.up) or self._clock.now() < state.refreshed_at + self._stale_after
-        )
+        fresh = self._clock.monotonic() < self.stale_at()
+        known = self.state.refreshed_at is not None and (bool(self.state.up) or fresh)
         self._publish(self._snapshot(known=known))
 
     def stale_at(self) -> float:
-        """Monotonic time when what is known becomes too old; long past if nothing is known."""
-        if self.state.refreshed_at is None:
-            return float("-inf")
-        age = self._clock.now() - self.state.refreshed_at
-        return self._clock.monotonic() + (self._stale_after - age).total_seconds()
+        """Monotonic time when what is known becomes too old; long past if nothing is known.
 
-    @property
-    def _stale_after(self) -> timedelta:
-        """One refresh that fails must not blank a vault, however long the interval."""
-        return max(self._keep_stale, timedelta(seconds=2 * self.gate.interval()))
+        One refresh that fails must not blank a vault, however long the interval.
+        """
+        stale_after = max(self._keep_stale.total_seconds(), 2 * self.gate.interval())
+        return self.state.data_since + stale_after
 
     def _snapshot(self, *, known: bool) -> VaultSnapshot:
         state = self.state
@@ -203,11 +200,12 @@ class VaultRefresher:
             rollup=roll_up(self.vault, state.history, now, self._settings) if known else None,
         )
 
-    def _read_list(self, now: datetime, give_up_at: float) -> list[WantedDetail]:
+    def _read_list(self, now: datetime, started: float, give_up_at: float) -> list[WantedDetail]:
         """Take in the list; returns which details are wanted."""
         state, settings = self.state, self._settings
         if self._listing is None:
             self._listing = self._api.listing(self.vault, next_window(state.history, now, settings))
+            self._listing_since = started
         listing = self._listing
         try:
             jobs = self._api.read_list(listing, self.gate, give_up_at=give_up_at)
@@ -219,7 +217,7 @@ class VaultRefresher:
         self._listing = None
         history = merge_list(state.history, jobs, listing.window, settings)
         state.history = prune(history, now, settings)
-        self._succeeded(listing.window.end)
+        self._succeeded(listing.window.end, self._listing_since)
         wanted = wanted_details(state.history, now, settings)
         state.details_pending = len(wanted)
         return wanted
@@ -231,17 +229,17 @@ class VaultRefresher:
         answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)
         state.details_pending = len(wanted) - answered
 
-    def _succeeded(self, refreshed_at: datetime) -> None:
+    def _succeeded(self, refreshed_at: datetime, data_since: float) -> None:
         state = self.state
         if state.up is not True:
             log.info("vault is read", extra={**self._names, "jobs": len(state.history.jobs)})
-        state.up, state.refreshed_at, state.failure = True, refreshed_at, None
+        state.up, state.failure = True, None
+        state.refreshed_at, state.data_since = refreshed_at, data_since
         self._failed_kind = None
 
-    def _postponed(self, postponed: NotNowError, now: datetime) -> None:
+    def _postponed(self, postponed: NotNowError) -> None:
         """Nothing could be asked. That is no fault until the data are too old to stand for now."""
-        refreshed_at = self.state.refreshed_at
-        if refreshed_at is not None and now >= refreshed_at + self._stale_after:
+        if self.state.refreshed_at is not None and self._clock.monotonic() >= self.stale_at():
             self._failed(ArmError(ErrorKind.THROTTLED, str(postponed)))
         self.publish()
 

@@ -108,7 +108,7 @@ def decode(records: Iterable[tuple[bytes, bytes, bytes]]) -> Decoded:
             kind = _KINDS[name.decode()]
             value = kind.value.validate_json(body, strict=True)
             read_key = kind.key.validate_json(key, strict=True)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             unreadable += 1
             continue
         if any(at and at.tzinfo is None for at in kind.instants(value)):

@@ -125,10 +125,15 @@ def faults_of(path: Path) -> Iterator[None]:
 
 
 def _began_as_ours(path: Path) -> bool:
-    """Whether the file begins as ours do, though SQLite cannot read it."""
+    """Whether the file begins as ours do, though SQLite cannot read it.
+
+    Or with nothing but zeros: so a loss of power leaves what was being written.
+    """
     try:
         with path.open("rb") as file:
             start = file.read(_APPLICATION_AT.stop)
     except OSError:
         return False
+    if not any(start):
+        return True
     return start.startswith(_MAGIC) and start[_APPLICATION_AT] == _APPLICATION_ID.to_bytes(4, "big")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from exporter.errors import StateError
 from exporter.state.store import StateStore
+from exporter.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,14 +63,13 @@ class StateKeeper:
                 return
             self._waiting = {**self._waiting, stored.vault_id: stored}
             self._forget_before = forget_before
-            if self._writing:
-                return
-            self._writing = True
-        threading.Thread(target=self._write, name="state", daemon=True).start()
+            self._begin()
 
     def flush(self) -> None:
         """Wait until all is written or cannot be, for some seconds at most."""
         with self._idle:
+            # What could not be written may be by now.
+            self._begin()
             self._idle.wait_for(lambda: not self._writing, _FLUSH_SECONDS)
 
     def _load(self, vault_ids: Iterable[str]) -> dict[str, StoredVault]:
@@ -92,7 +92,7 @@ class StateKeeper:
             )
         return loaded.vaults
 
-    def _write(self) -> None:
+    def _write(self, _: None) -> None:
         """Write what waits, until nothing does or it cannot be written; then that waits on."""
         while True:
             with self._idle:
@@ -107,6 +107,16 @@ class StateKeeper:
                     self._waiting = {**batch, **self._waiting}
                     self._end()
                     return
+
+    def _begin(self) -> None:
+        if self._writing or not self._waiting:
+            return
+        try:
+            start_thread("state", self._write, None)
+        except RuntimeError as error:  # the machine has no thread left
+            self._tell(str(error))
+        else:
+            self._writing = True
 
     def _end(self) -> None:
         self._writing = False

@@ -117,7 +117,7 @@ class StateStore:
                 success_statuses=frozenset(json.loads(success_statuses)),
             )
             saved = _Saved(revision.decode(), history)
-        except (AttributeError, TypeError, ValueError):
+        except (AttributeError, RecursionError, TypeError, ValueError):
             return None, unreadable + 1
         if not unreadable:
             # Else the next save writes the vault anew, without what cannot be read.

@@ -30,7 +30,7 @@ def collecting(simulator: Simulator, timeout: str, concurrency: int) -> Iterator
     store = PageStore(metrics)
     config = parse_config(text, {}, source="test")
     collector = Collector(config, store=store, metrics=metrics, clock=SystemClock())
-    collector.start()
+    collector.start(lambda: None)
     try:
         yield store
     finally:

@@ -562,3 +562,24 @@ def test_a_read_that_hung_over_a_reload_changes_nothing(monkeypatch: pytest.Monk
 
         assert stage.values("vault_up") == [1]
         assert sum(stage.values("vault_refresh_errors_total")) == 0
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_a_clock_that_was_set_does_not_make_old_data_look_fresh_or_fresh_data_old(
+    monkeypatch: pytest.MonkeyPatch, days: float
+) -> None:
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=16, anchor=NOW)) as stage:
+        stage.configure(refresh="{interval: 5m, keep_stale: 30m}")
+        stage.refresh()
+        shown = len(stage.values("last_job_status"))
+        stage.simulator.inject(HttpError("forbidden"))
+        stage.clock.set_wall(days=days)
+        stage.clock.advance(minutes=29)
+        stage.refresh()
+        assert len(stage.values("last_job_status")) == shown > 0
+
+        stage.clock.advance(minutes=2)
+        stage.refresh()
+
+        assert stage.values("last_job_status") == []
+        assert stage.values("vault_up") == [0]

@@ -271,3 +271,22 @@ def test_a_vault_no_longer_configured_leaves_the_file_after_forget_after(
         again.refresh()
         with raw(path) as db:
             assert db.execute("SELECT count(*) FROM vault").fetchone() == (left,)
+
+
+def test_a_lock_during_a_reload_that_needs_nothing_of_the_file_does_not_matter(
+    stage: Steered, path: Path
+) -> None:
+    stage.configure(state=state(path))
+    stage.refresh()
+    written(stage.collector)
+    with raw(path) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        stage.configure(state=state(path), metrics="{window: 12h}")
+        db.execute("ROLLBACK")
+    stage.clock.advance(minutes=10)
+    stage.refresh()
+    written(stage.collector)
+
+    with raw(path) as db:
+        read_at = [row[0] for row in db.execute("SELECT read_at FROM vault")]
+    assert set(read_at) == {stage.clock.now().isoformat(timespec="microseconds")}

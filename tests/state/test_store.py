@@ -250,6 +250,65 @@ def test_a_truncated_file_is_set_aside_and_begun_anew(
     assert "state.db.corrupt" in record.getMessage()
 
 
+def test_a_file_of_zeros_is_set_aside_and_begun_anew(path: Path) -> None:
+    """So a loss of power can leave it."""
+    path.write_bytes(bytes(8192))
+    keeper = StateKeeper(path)
+
+    assert keeper.load(["v"]) == {}
+    keeper.put(a_vault(a_job()), forget_before=LONG_AGO)
+    keeper.flush()
+
+    assert load(path) == {"v": a_vault(a_job())}
+
+
+def test_text_nested_too_deeply_is_left_out(path: Path) -> None:
+    save(path, a_vault(a_job("1"), a_job("2")), a_vault(a_job(), vault_id="w"))
+    deep = "[" * 100_000
+    with raw(path) as db:
+        db.execute("UPDATE record SET body = ? WHERE key = ?", (deep, json.dumps("1")))
+        db.execute("UPDATE vault SET success_statuses = ? WHERE id = 'w'", (deep,))
+
+    loaded = StateStore(path).load(["v", "w"])
+
+    assert loaded.vaults["v"].history.jobs.keys() == {"2"}
+    assert loaded.vaults.keys() == {"v"}
+    assert loaded.unreadable == 2
+
+
+def test_what_could_not_be_written_is_tried_again_at_the_end(path: Path) -> None:
+    keeper = StateKeeper(path)
+    save(path, a_vault())
+    with raw(path) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        keeper.put(a_vault(a_job()), forget_before=LONG_AGO)
+        keeper.flush()
+        db.execute("ROLLBACK")
+
+    keeper.flush()
+
+    assert load(path) == {"v": a_vault(a_job())}
+
+
+def test_without_a_thread_nothing_is_lost_but_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A container may have a limit of processes."""
+    keeper = StateKeeper(path)
+
+    def no_thread(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("exporter.state.keeper.start_thread", no_thread)
+        keeper.put(a_vault(a_job()), forget_before=LONG_AGO)
+        keeper.flush()
+    keeper.flush()
+
+    assert load(path) == {"v": a_vault(a_job())}
+    assert "cannot be written: can't start new thread" in caplog.text
+
+
 def test_an_empty_file_is_a_new_one(path: Path) -> None:
     path.touch()
 
