@@ -48,14 +48,14 @@ image: $(VENV)/.created ## Build the container image offline, run it locked down
 # --- Develop ---
 
 .PHONY: check
-check: lint type lock-check docs-check test ## Everything a change must pass before review
+check: lint type lock-check generate-check test ## Everything a change must pass before review
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests (flags: ARGS="-k name")
 	$(BIN)/python -m pytest -n auto --cov -m "not stack" $(ARGS)
 
-.PHONY: test-stack
-test-stack: $(VENV)/.dev ## Run the tests against real programs (Debian packages prometheus, slowhttptest, wrk)
+.PHONY: stack-test
+stack-test: $(VENV)/.dev ## Run the tests against real programs: rules, routes, dashboards, the loop (Debian; see .ci/run)
 	$(BIN)/python -m pytest -m stack $(ARGS)
 
 FUZZ_SECONDS ?= 20
@@ -81,13 +81,15 @@ format: $(VENV)/.dev ## Format, and fix what can be fixed
 type: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
 
-.PHONY: docs
-docs: $(VENV)/.dev ## Regenerate the generated documentation
-	$(BIN)/python docs/generate.py
+GENERATORS := docs/generate.py deploy/prometheus/generate.py
 
-.PHONY: docs-check
-docs-check: $(VENV)/.dev ## Check that the generated documentation is current
-	$(BIN)/python docs/generate.py --check
+.PHONY: generate
+generate: $(VENV)/.dev ## Make the generated files anew: parts of the docs, rules
+	set -e; for generator in $(GENERATORS); do $(BIN)/python $$generator; done
+
+.PHONY: generate-check
+generate-check: $(VENV)/.dev ## Check that the generated files are current
+	set -e; for generator in $(GENERATORS); do $(BIN)/python $$generator --check; done
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure performance

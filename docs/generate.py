@@ -98,7 +98,7 @@ def main() -> int:
             if not check:
                 path.write_text(new, encoding="utf-8")
     if check and stale:
-        print(f"stale, run `make docs`: {', '.join(stale)}")
+        print(f"stale, run `make generate`: {', '.join(stale)}")
     return int(check and bool(stale))
 
 

@@ -23,7 +23,12 @@ _UNITS: Final = {
 _LOOPBACK: Final = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 
 
-def _read_duration(value: object) -> timedelta:
+def read_duration(value: object) -> timedelta:
+    """The span that a duration of Prometheus' form names, e.g. ``1h30m``.
+
+    Raises:
+        ValueError: It is none.
+    """
     if not isinstance(value, str) or not re.fullmatch(_DURATION, value):
         raise ValueError(f"write a duration such as 30s, 5m or 1h30m, not {value!r}")
     try:
@@ -91,7 +96,7 @@ def check_name(name: str) -> str:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_read_duration),
+    BeforeValidator(read_duration),
     PlainSerializer(format_duration),
     WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["30s", "5m", "1h30m"]}),
 ]

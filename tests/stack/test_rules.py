@@ -1,0 +1,555 @@
+"""Every alert in promtool: silent just before, firing just after, gone when mended, near misses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.processes import ROOT
+from tests.stack.programs import installed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+pytestmark = pytest.mark.stack
+
+RULES = ROOT / "deploy/prometheus/azure-backup.rules.yaml"
+ALERTS = {
+    rule["alert"]: rule
+    for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    for rule in group["rules"]
+    if "alert" in rule
+}
+
+VAULT = {
+    "job": "azure-backup-exporter",
+    "subscription_id": "s1",
+    "resource_group": "rg1",
+    "vault": "v1",
+}
+ITEM = {
+    **VAULT,
+    "backup_management_type": "AzureIaasVM",
+    "container": "c1",
+    "item": "vm1",
+    "operation": "Backup",
+    "backup_type": "",
+}
+SQL = {**ITEM, "backup_management_type": "AzureWorkload", "item": "db1", "container": "host1"}
+TRANSFER = {"task": "Transfer", "step": "2"}
+EXPORTER = {"job": "azure-backup-exporter", "instance": "i1"}
+WHERE = "vault v1, resource group rg1"
+DAY = 24 * 60
+
+
+Series = dict[str, str]
+
+
+def series(family: str, values: str, labels: Mapping[str, str]) -> Series:
+    """One input series, scraped each minute from one instance."""
+    texts = {**labels, "instance": "i1"}
+    inside = ", ".join(f"{name}={json.dumps(value)}" for name, value in texts.items())
+    return {"series": f"{family}{{{inside}}}", "values": values}
+
+
+def item(family: str, values: str, **more: str) -> Series:
+    return series(f"azure_backup_{family}", values, {**ITEM, **more})
+
+
+def sql(family: str, values: str, **more: str) -> Series:
+    return series(f"azure_backup_{family}", values, {**SQL, **more})
+
+
+def vault(family: str, values: str, **more: str) -> Series:
+    return series(f"azure_backup_{family}", values, {**VAULT, **more})
+
+
+def own(family: str, values: str, **more: str) -> Series:
+    return series(family, values, {**EXPORTER, **more})
+
+
+@dataclass
+class Scenario:
+    """What Prometheus sees minute by minute, and when an alert fires.
+
+    Attributes:
+        alert: Which one.
+        given: Series.
+        fires: First minute at which it fires, the minute before which it does not.
+        summary: Whole.
+        description: Whole.
+        labels: Of the alert beside its severity.
+        ends: Minute at which it is gone; None if only time, not mending, would end it.
+        near: Series in which something is alike but well: the alert stays silent.
+        minutes: How long those are watched.
+    """
+
+    alert: str
+    given: list[Series]
+    fires: int
+    summary: str
+    description: str
+    labels: Mapping[str, str] = field(default_factory=lambda: ITEM)
+    ends: int | None = None
+    near: list[Series] = field(default_factory=list)
+    minutes: int = 60
+
+
+SCENARIOS = [
+    Scenario(
+        alert="AzureBackupJobFailed",
+        given=[item("last_job_status", "0x9 1x20 0x20", status="Failed")],
+        fires=15,
+        ends=31,
+        summary="The last backup of vm1 in vault v1 failed",
+        description=f"Backup of vm1 ({WHERE}) ended as Failed. Look up its error code in the item's"
+        " dashboard or the job in the Azure portal, mend the cause, and start a backup.",
+        near=[
+            item("last_job_status", "1x60", status="Failed", operation="Restore"),
+            # It could not start because another backup was running, and still is.
+            sql("last_job_status", "1x60", status="Failed", backup_type="Full"),
+            sql("last_job_error_info", "1x60", error_code="400249", backup_type="Full"),
+            sql("job_status", "1x60", job_id="j2", status="InProgress", container=""),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupCompletedWithWarnings",
+        given=[item("last_job_status", "0x9 1x30 0x20", status="CompletedWithWarnings")],
+        fires=25,
+        ends=41,
+        summary="The last backup of vm1 in vault v1 completed with warnings",
+        description=f"Backup of vm1 ({WHERE}) made a recovery point, but something was left out or"
+        " will fail next time. Read the job's warnings in the Azure portal.",
+        near=[item("last_job_status", "1x60", status="Completed")],
+    ),
+    Scenario(
+        alert="AzureBackupTaskNotCompleted",
+        given=[
+            item("last_job_status", "1x80", status="Completed"),
+            item("last_job_task_status", "_x10 1x40", **TRANSFER, status="Failed"),
+            item(
+                "last_job_task_status", "_x51 1x30", task="Transfer", step="2", status="Completed"
+            ),
+        ],
+        fires=30,
+        ends=56,
+        labels={**ITEM, "task": "Transfer", "status": "Failed"},
+        summary="Transfer of vm1 in vault v1: Failed",
+        description=f"The last Backup of vm1 ({WHERE}) counts as successful, but its task"
+        ' "Transfer" is Failed. If that is the transfer, the recovery point exists as a snapshot'
+        " only and not in the vault. Open the job in the Azure portal.",
+        near=[
+            # The job itself failed: another alert says so.
+            item("last_job_status", "0x80", status="Completed"),
+            item("last_job_status", "1x80", status="Failed"),
+            item("last_job_task_status", "1x80", **TRANSFER, status="Failed"),
+            # A snapshot's job ends while its transfer goes on.
+            sql("last_job_status", "1x80", status="Completed"),
+            sql("last_job_task_status", "1x80", **TRANSFER, status="InProgress"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupLate",
+        given=[item("last_success_timestamp_seconds", f"0x1830 {1830 * 60}x60")],
+        fires=30 * 60 + 6,
+        minutes=1900,
+        ends=1832,
+        summary="No successful backup of vm1 in vault v1 for 1d 6h 6m 0s",
+        description=f"The newest good Backup of vm1 ({WHERE}) is 1d 6h 6m 0s old, more than its"
+        " kind may be. Look whether its jobs fail, run too long or are not started at all, and"
+        " start a backup.",
+        near=[
+            sql("last_success_timestamp_seconds", "0x1900", backup_type="Full"),
+            item("last_success_timestamp_seconds", "0x1900", operation="Restore", item="vm2"),
+            # Its protection was stopped on purpose, after its last backup.
+            item("last_success_timestamp_seconds", "0x1900", item="vm3"),
+            item(
+                "last_success_timestamp_seconds",
+                "_x60 3600x1840",
+                operation="DisableBackup",
+                item="vm3",
+                container="",
+            ),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupNeverSucceeded",
+        given=[
+            item("consecutive_failures", "_x10 2x90 0x30"),
+            item("last_success_timestamp_seconds", "_x101 6000x30"),
+        ],
+        fires=70,
+        ends=101,
+        summary="No backup of vm1 in vault v1 has ever succeeded",
+        description=f"All 2 known runs of Backup of vm1 ({WHERE}) failed: as far as the exporter"
+        " looks back, nothing can be restored. Mend the cause that the job names, and start a"
+        " backup.",
+        near=[
+            item("consecutive_failures", "2x130"),
+            item("last_success_timestamp_seconds", "0x130"),
+            item("consecutive_failures", "1x130", operation="ConfigureBackup", item="vm2"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupFailsRepeatedly",
+        given=[sql("consecutive_failures", "2x9 3x20 0x20", backup_type="Log")],
+        fires=15,
+        ends=31,
+        labels={**SQL, "backup_type": "Log"},
+        summary="3 backups in a row of db1 in vault v1 failed",
+        description=f"Backup (Log) of db1 ({WHERE}) has not succeeded in 3 runs. Waiting does not"
+        " help: mend the cause that the job names, or ask Azure support with the job's id.",
+        near=[item("consecutive_failures", "2x60")],
+    ),
+    Scenario(
+        alert="AzureBackupRunsTooLong",
+        given=[
+            # It usually takes 40 minutes, so two hours are too long.
+            item("last_job_duration_seconds", f"2400x{2 * DAY}"),
+            item("last_job_status", f"1x{2 * DAY}", status="Completed"),
+            item("job_duration_seconds", f"_x{DAY} 0+60x180", job_id="j2"),
+            item("job_status", f"_x{DAY} 1x180", job_id="j2", status="InProgress"),
+        ],
+        fires=DAY + 126,
+        ends=DAY + 187,
+        minutes=DAY + 900,
+        summary="Backup of vm1 in vault v1 runs for 2h 6m 0s",
+        description=f"Backup of vm1 ({WHERE}) takes far longer than usual. Look at its tasks and"
+        " progress in the item's dashboard; the next backup cannot start while this one runs.",
+        near=[
+            # A full backup of a database is listed as Backup while it runs.
+            sql("last_job_duration_seconds", f"36000x{2 * DAY}", backup_type="Full"),
+            sql("last_job_status", f"1x{2 * DAY}", status="Completed", backup_type="Full"),
+            sql("job_duration_seconds", f"_x{DAY} 0+60x900", job_id="j3", container=""),
+            sql("job_status", f"_x{DAY} 1x900", job_id="j3", status="InProgress", container=""),
+            # Nothing is known of the first one, and a day is not over.
+            item("job_duration_seconds", f"_x{DAY} 0+60x1300", job_id="j4", item="vm4"),
+            item("job_status", f"_x{DAY} 1x1300", job_id="j4", item="vm4", status="InProgress"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupRestoreFailed",
+        given=[
+            item("last_job_status", f"_x10 1x{2 * DAY}", status="Failed", operation="Restore"),
+            item("last_job_end_timestamp_seconds", f"_x10 600x{2 * DAY}", operation="Restore"),
+        ],
+        fires=11,
+        ends=DAY + 10,
+        labels={**ITEM, "operation": "Restore"},
+        summary="Restore of vm1 from vault v1 failed",
+        description=f"Restore of vm1 ({WHERE}) failed within the last 1d, and somebody waits for"
+        " the data. Read the error and Azure's recommendation in the job, mend the cause, and"
+        " restore again.",
+        near=[
+            item("last_job_status", "1x60", status="Failed"),
+            item("last_job_end_timestamp_seconds", "0x60"),
+            item("last_job_status", "0x60", status="Failed", operation="Restore", item="vm2"),
+            item("last_job_end_timestamp_seconds", "0x60", operation="Restore", item="vm2"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupOperationFailed",
+        given=[
+            item(
+                "last_job_status", f"_x10 1x{2 * DAY}", status="Failed", operation="ConfigureBackup"
+            ),
+            item(
+                "last_job_end_timestamp_seconds", f"_x10 600x{2 * DAY}", operation="ConfigureBackup"
+            ),
+        ],
+        fires=15,
+        ends=DAY + 10,
+        labels={**ITEM, "operation": "ConfigureBackup"},
+        summary="ConfigureBackup of vm1 in vault v1 failed",
+        description=f"ConfigureBackup of vm1 ({WHERE}) failed within the last 1d: what was meant to"
+        " change has not. Read the error in the job and repeat it.",
+        near=[
+            item("last_job_status", "1x60", status="Failed"),
+            item("last_job_end_timestamp_seconds", "0x60"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupProtectionStopped",
+        given=[
+            item(
+                "last_success_timestamp_seconds",
+                f"_x10 600x{2 * DAY}",
+                operation="DeleteBackupData",
+            )
+        ],
+        fires=10,
+        ends=DAY + 10,
+        labels={**ITEM, "operation": "DeleteBackupData"},
+        summary="DeleteBackupData of vm1 in vault v1",
+        description=f"DeleteBackupData of vm1 ({WHERE}) succeeded 0s ago. If nobody of your team"
+        " did this, treat it as an attack: deleted data can be undeleted for 14 days where soft"
+        " delete is on. The activity log of the vault names who it was.",
+        near=[
+            item("last_success_timestamp_seconds", "0x60", operation="ConfigureBackup"),
+            item("last_job_status", "1x60", operation="DeleteBackupData", status="Failed"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupItemDisappeared",
+        given=[
+            vault("vault_up", f"1x{4 * DAY}"),
+            item("last_job_end_timestamp_seconds", f"0x{2 * DAY}"),
+        ],
+        fires=2 * DAY + 31,
+        minutes=4 * DAY,
+        ends=3 * DAY + 6,
+        labels={key: ITEM[key] for key in (*VAULT, "backup_management_type", "item")},
+        summary="vm1 has disappeared from vault v1",
+        description=f"The exporter showed vm1 ({WHERE}) a day ago and does not any more: it has had"
+        " no job for very long, or its name has changed. Look whether it is still protected.",
+        near=[
+            vault("vault_up", f"1x{4 * DAY}"),
+            # Its backups are now named with their type and container.
+            sql("last_job_end_timestamp_seconds", f"0x{2 * DAY}", container=""),
+            sql("last_job_end_timestamp_seconds", f"_x{2 * DAY} 0x{2 * DAY}", backup_type="Full"),
+            # Its protection was stopped long ago.
+            item("last_job_end_timestamp_seconds", f"0x{2 * DAY}", item="vm2"),
+            item(
+                "last_success_timestamp_seconds",
+                f"60x{2 * DAY}",
+                operation="DisableBackup",
+                item="vm2",
+            ),
+            # The whole vault cannot be read: another alert.
+            vault("vault_up", f"1x{2 * DAY} 0x{2 * DAY}", vault="v2"),
+            item("last_job_end_timestamp_seconds", f"0x{2 * DAY}", vault="v2"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupVaultForbidden",
+        given=[
+            vault("vault_up", "1x9 0x60 1x30"),
+            vault("vault_refresh_errors_total", "0x9 1+0.2x60 13x30", kind="forbidden"),
+        ],
+        fires=20,
+        ends=71,
+        labels=VAULT,
+        summary="Vault v1 may not be read",
+        description="Azure refuses to show the jobs of vault v1 (resource group rg1, subscription"
+        " s1): the backups are not watched. Give the exporter's identity the role Backup Reader on"
+        " the vault; the log of the exporter names the identity's right that is missing.",
+        near=[
+            vault("vault_up", "1x99"),
+            vault("vault_refresh_errors_total", "0x9 1x90", kind="forbidden"),
+            vault("vault_up", "0x99", vault="v2"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupVaultThrottled",
+        given=[
+            vault("vault_up", "1x9 0x60 1x30"),
+            vault("vault_refresh_errors_total", "0x9 1+0.2x60 13x30", kind="throttled"),
+        ],
+        fires=40,
+        ends=71,
+        labels=VAULT,
+        summary="Vault v1 is read too often",
+        description="Azure throttles reads of the jobs of vault v1 (resource group rg1,"
+        " subscription s1), so its backups are not watched. Find who else reads jobs in"
+        " this subscription and region, or make refresh.interval longer.",
+        near=[
+            vault("vault_up", "1x99"),
+            vault("vault_refresh_errors_total", "0+1x99", kind="throttled"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupVaultGone",
+        given=[
+            vault("vault_up", "1x9 0x60 1x30"),
+            vault("vault_refresh_errors_total", "0x9 1+0.2x60 13x30", kind="not_found"),
+        ],
+        fires=20,
+        ends=71,
+        labels=VAULT,
+        summary="Vault v1 does not exist",
+        description="Azure knows no vault v1 (resource group rg1, subscription s1). If it was"
+        " deleted on purpose, take it out of the exporter's configuration; if not, somebody has"
+        " deleted backups.",
+        near=[
+            vault("vault_up", "0x99"),
+            vault("vault_refresh_errors_total", "0+1x99", kind="server"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupVaultUnreadable",
+        given=[vault("vault_up", "1x9 0x60 1x30")],
+        fires=25,
+        ends=71,
+        labels=VAULT,
+        summary="Vault v1 cannot be read",
+        description="The jobs of vault v1 (resource group rg1, subscription s1) cannot be read: its"
+        " backups are not watched. The exporter's status page and log say why; most often it is the"
+        " network, a proxy, or a fault of Azure itself.",
+        near=[
+            # Forbidden: the alert that says so is enough.
+            vault("vault_up", "1x9 0x90"),
+            vault("vault_refresh_errors_total", "0x9 1+0.2x90", kind="forbidden"),
+            # One of a pair of exporters reads it.
+            vault("vault_up", "0x99", vault="v2"),
+            vault("vault_up", "1x99", vault="v2", pod="b"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupDataStale",
+        given=[
+            vault("vault_last_refresh_success_timestamp_seconds", "0x59 3600x20"),
+            vault("vault_refresh_interval_seconds", "300x80"),
+        ],
+        fires=36,
+        ends=60,
+        labels=VAULT,
+        summary="What is known of vault v1 is 36m 0s old",
+        description="Vault v1 (resource group rg1, subscription s1) was last read 36m 0s ago:"
+        " failures since then are not seen. Look at the exporter's log; if it is silent, restart"
+        " it.",
+        near=[
+            # Few reads are allowed, so it is read every half hour.
+            vault("vault_last_refresh_success_timestamp_seconds", "0x80"),
+            vault("vault_refresh_interval_seconds", "1800x80"),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupDetailsPending",
+        given=[vault("vault_details_pending", f"0x9 7x{DAY} 0x60")],
+        fires=10 + 20 * 60,
+        minutes=1800,
+        ends=DAY + 11,
+        labels=VAULT,
+        summary="Details of 7 jobs of vault v1 have waited for a day",
+        description="Azure's read limit leaves too few reads for the details (tasks, sizes) of the"
+        " jobs of vault v1 (resource group rg1, subscription s1); their statuses are current all"
+        " the same. Make refresh.interval longer, metrics.window shorter, or set"
+        " metrics.job_series to running or none.",
+        near=[vault("vault_details_pending", "50x1100 0 50x800")],
+    ),
+    Scenario(
+        alert="AzureBackupReadBudgetSpent",
+        given=[
+            own(
+                "azure_backup_exporter_api_reads_remaining",
+                "100x10 3x300 150x30",
+                subscription_id="s1",
+                location="westeurope",
+            )
+        ],
+        fires=161,
+        ends=312,
+        labels={"job": VAULT["job"], "subscription_id": "s1", "location": "westeurope"},
+        summary="Reads of backup jobs in subscription s1 are nearly used up",
+        description="For hours no more than 3 reads were left in subscription s1, westeurope."
+        " Others may read jobs there too. Make refresh.interval longer, or read fewer vaults.",
+        near=[
+            own(
+                "azure_backup_exporter_api_reads_remaining",
+                "3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20",
+                subscription_id="s1",
+                location="",
+            )
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupExporterDown",
+        given=[own("up", "1x9 0x20 1x20")],
+        fires=15,
+        ends=31,
+        labels=EXPORTER,
+        summary="The Azure Backup exporter i1 is down",
+        description="Prometheus cannot scrape the exporter: no backup is watched, and alerts about"
+        " items end though nothing is mended. Look whether it runs and whether its port can be"
+        " reached.",
+        near=[own("up", "1x9 0x4 1x50")],
+    ),
+    Scenario(
+        alert="AzureBackupConfigReloadFailed",
+        given=[
+            own("azure_backup_exporter_config_last_reload_successful", "1x9 0x20 1x20"),
+        ],
+        fires=15,
+        ends=31,
+        labels=EXPORTER,
+        summary="The Azure Backup exporter i1 goes on with its old configuration",
+        description="The newest configuration could not be loaded, and a restart would fail. The"
+        " exporter's log lists every mistake; check-config finds them beforehand.",
+        near=[own("azure_backup_exporter_config_last_reload_successful", "1x60")],
+    ),
+]
+
+
+def promtool(tests: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Run rule tests; what promtool says is the message of a failure."""
+    path = tmp_path / "rules.test.yaml"
+    content = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    ran = subprocess.run(  # noqa: S603 - promtool
+        [installed("promtool"), "test", "rules", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def rule_test(given: list[Series], checks: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "interval": "1m",
+        "input_series": given,
+        "alert_rule_test": checks,
+    }
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.alert)
+def test_an_alert_fires_when_it_should_and_only_then(scenario: Scenario, tmp_path: Path) -> None:
+    name = scenario.alert
+    expected = {
+        "exp_labels": {k: v for k, v in scenario.labels.items() if v}
+        | {"severity": ALERTS[name]["labels"]["severity"]},
+        "exp_annotations": {
+            "summary": scenario.summary,
+            "description": scenario.description,
+            "runbook_url": f"docs/runbooks.md#{name.lower()}",
+        },
+    }
+
+    def check(minute: int, *alerts: object) -> dict[str, Any]:
+        return {"eval_time": f"{minute}m", "alertname": name, "exp_alerts": list(alerts)}
+
+    checks = [check(scenario.fires - 1), check(scenario.fires, expected)]
+    if scenario.ends:
+        checks.append(check(scenario.ends))
+    assert scenario.near, "an alert without a near miss proves little"
+    step = max(1, scenario.minutes // 60)
+    quiet = [check(minute) for minute in range(0, scenario.minutes + 1, step)]
+
+    promtool([rule_test(scenario.given, checks), rule_test(scenario.near, quiet)], tmp_path)
+
+
+def test_every_alert_has_a_scenario() -> None:
+    assert sorted(ALERTS) == sorted(scenario.alert for scenario in SCENARIOS)
+
+
+def test_without_any_target_the_exporter_counts_as_down(tmp_path: Path) -> None:
+    expected = {
+        "exp_labels": {"job": "azure-backup-exporter", "severity": "critical"},
+        "exp_annotations": {
+            "summary": "The Azure Backup exporter is down",
+            "description": SCENARIOS[-2].description,
+            "runbook_url": "docs/runbooks.md#azurebackupexporterdown",
+        },
+    }
+    checks: list[dict[str, Any]] = [
+        {"eval_time": "4m", "alertname": "AzureBackupExporterDown"},
+        {"eval_time": "5m", "alertname": "AzureBackupExporterDown", "exp_alerts": [expected]},
+    ]
+    promtool([rule_test([], checks)], tmp_path)
