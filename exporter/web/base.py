@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import tornado.web
 
+from exporter.web.auth import CrowdedError
 from exporter.web.connections import Phase
 
 if TYPE_CHECKING:
@@ -58,7 +59,14 @@ class Handler(tornado.web.RequestHandler):
             super().set_header(name, configured[name])
 
     async def prepare(self) -> None:
-        if await self._may_enter():
+        self.site.connections.enter(self.stream, Phase.CHECKING)
+        try:
+            enters = await self._may_enter()
+        except CrowdedError:
+            self.set_status(HTTPStatus.TOO_MANY_REQUESTS)
+            self.finish("Too many passwords from your address wait to be checked; try again.\n")
+            return
+        if enters:
             self.site.connections.enter(self.stream, Phase.WORKING)
             return
         self.set_status(HTTPStatus.UNAUTHORIZED)

@@ -1,9 +1,9 @@
 """Who is connected, since when, and who must leave.
 
-Every connection is either waited for (handshake, request, silence between two requests), worked
-for, or sent to. A client that lets us wait too long is cut off. When there are too many, the
-longest waiting of the largest of the three crowds goes: idle and trickling clients cannot shut
-Prometheus out, nor can clients that never read.
+Every connection is either waited for (handshake, request, silence between two requests), asked for
+its password, worked for, or sent to. A client that lets us wait too long is cut off. When there are
+too many, the longest waiting of the largest of these crowds goes: idle and trickling clients cannot
+shut Prometheus out, nor can clients that never read.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ class Phase(Enum):
     """Whose turn it is."""
 
     RECEIVING = auto()
+    CHECKING = auto()
     WORKING = auto()
     SENDING = auto()
 
 
-PATIENCE_SECONDS: Final = {Phase.RECEIVING: 10.0, Phase.SENDING: 15.0}
-"""For the handshake with the whole request or the next one, and for taking one portion."""
+PATIENCE_SECONDS: Final = {Phase.RECEIVING: 10.0, Phase.CHECKING: 30.0, Phase.SENDING: 15.0}
+"""For the handshake with the whole request or the next one; for the turn of its password, which
+no scraper awaits longer; and for taking one portion."""
 
 _MOST: Final = 512
 _SHARE_OF_FILES: Final = 2
@@ -46,7 +48,7 @@ class Connections:
 
     Args:
         most: How many there may be.
-        patience: How many seconds a client may let us wait, by phase.
+        patience: How many seconds a phase may last, where that has an end.
     """
 
     def __init__(self, most: int, patience: Mapping[Phase, float] = PATIENCE_SECONDS) -> None:
@@ -54,11 +56,12 @@ class Connections:
         self._patience = patience
         self._phases: dict[Phase, dict[IOStream, float]] = {phase: {} for phase in Phase}
         self._phase_of: dict[IOStream, Phase] = {}
+        self._retired: set[IOStream] = set()
 
     @property
     def busy(self) -> bool:
-        """Whether an answer is being made or sent."""
-        return any(self._phases[phase] for phase in (Phase.WORKING, Phase.SENDING))
+        """Whether a request has arrived and its answer is not yet sent."""
+        return any(self._phases[phase] for phase in Phase if phase is not Phase.RECEIVING)
 
     def accept(self, stream: IOStream) -> None:
         """Take a new connection in, another one's place if need be."""
@@ -70,7 +73,9 @@ class Connections:
 
     def enter(self, stream: IOStream, phase: Phase) -> None:
         """Note that a connection has got on, be it by another portion of the same answer."""
-        if stream in self._phase_of:
+        if stream in self._retired and phase is Phase.RECEIVING:
+            self._close(stream)
+        elif stream in self._phase_of:
             del self._phases[self._phase_of[stream]][stream]
             self._phase_of[stream] = phase
             self._phases[phase][stream] = time.monotonic()
@@ -80,6 +85,7 @@ class Connections:
         phase = self._phase_of.pop(stream, None)
         if phase is not None:
             del self._phases[phase][stream]
+            self._retired.discard(stream)
 
     def close_overdue(self) -> None:
         """Cut off those who let us wait too long."""
@@ -88,10 +94,11 @@ class Connections:
             for stream in [s for s, since in self._phases[phase].items() if since < oldest]:
                 self._close(stream)
 
-    def close_idle(self) -> None:
-        """End the connections on which nothing is being answered."""
+    def retire(self) -> None:
+        """End the connections there are: the idle ones now, the others when they are answered."""
         for stream in list(self._phases[Phase.RECEIVING]):
             self._close(stream)
+        self._retired = set(self._phase_of)
 
     def _close(self, stream: IOStream) -> None:
         self.forget(stream)

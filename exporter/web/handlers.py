@@ -8,7 +8,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import tornado.web
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from tornado.iostream import StreamClosedError
 
 from exporter.web.base import Handler
@@ -16,11 +17,21 @@ from exporter.web.connections import Phase
 from exporter.web.status import render_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from prometheus_client import CollectorRegistry
+    from collections.abc import Iterable, Iterator
 
     from exporter.web.site import Site
+
+_TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+_OPENMETRICS: Final = (
+    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+)
+_VERSIONS: Final = {
+    "application/openmetrics-text": ("", "1.0.0"),
+    "text/plain": ("", "0.0.4"),
+    "text/*": ("",),
+    "*/*": ("",),
+}
+_QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 _PORTION: Final = 256 * 1024
 _GATHERED: Final = 64 * 1024
@@ -46,11 +57,13 @@ class Metrics(Handler):
     """The page, as bytes that were made when a vault was refreshed."""
 
     async def get(self) -> None:
-        encode, content_type = _encoder(self.request.headers.get("Accept", ""))
-        page = self.site.store.page
-        body = page.openmetrics if "openmetrics" in content_type else page.text
-        tail = encode(self.site.metrics.registry)
-        self.set_header("Content-Type", content_type)
+        page, registry = self.site.store.page, self.site.metrics.registry
+        if prefers_openmetrics(self.request.headers.get("Accept", "")):
+            self.set_header("Content-Type", _OPENMETRICS)
+            body, tail = page.openmetrics, generate_openmetrics(registry)
+        else:
+            self.set_header("Content-Type", _TEXT)
+            body, tail = page.text, generate_latest(registry)
         self.set_header("Vary", "Accept, Accept-Encoding")
         if accepts_gzip(self.request.headers.get("Accept-Encoding", "")):
             self.set_header("Content-Encoding", "gzip")
@@ -138,13 +151,27 @@ class NotFound(Handler):
             self.finish(f"Nothing here; metrics are at {self.site.telemetry_path}.\n")
 
 
-def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """Which format a client reads; text 0.0.4 where its header cannot be understood."""
-    try:
-        encode, content_type = choose_encoder(accept)
-    except (TypeError, ValueError):  # a version that is no number
-        encode, content_type = choose_encoder("")
-    return encode, content_type
+def prefers_openmetrics(accept: str) -> bool:
+    """Whether a client would rather read OpenMetrics 1.0.0 than text 0.0.4 (RFC 9110, 12.5.1).
+
+    Whoever names neither gets text: a browser, and a client that reads other versions.
+    """
+    qualities: dict[str, float] = {}
+    for media, quality in _offers(accept):
+        qualities[media] = max(quality, qualities.get(media, 0))
+    openmetrics = qualities.get("application/openmetrics-text", 0)
+    text = qualities.get("text/plain", qualities.get("text/*", qualities.get("*/*", 0)))
+    return 0 < openmetrics >= text
+
+
+def _offers(accept: str) -> Iterator[tuple[str, float]]:
+    """What a client reads of what we write, and how gladly; nonsense is left out."""
+    for offer in accept.lower().split(","):
+        media, *parameters = (part.strip() for part in offer.split(";"))
+        named = dict(part.replace('"', "").partition("=")[::2] for part in parameters)
+        quality = named.get("q", "1")
+        if named.get("version", "") in _VERSIONS.get(media, ()) and _QUALITY.fullmatch(quality):
+            yield media, float(quality)
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import re
 import threading
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -14,6 +16,7 @@ from exporter.web.handlers import make_application
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Awaitable, Callable
 
     from tornado.http1connection import HTTP1ServerConnection
     from tornado.iostream import IOStream
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from exporter.web.connections import Connections
     from exporter.web.site import Site
     from exporter.web.watch import PolicyFile
+
+log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024
 """Connections that wait to be accepted: the kernel drops more, and then they wait a second."""
@@ -117,10 +122,8 @@ class WebServer:
             self._thread.join(_DRAIN_SECONDS + 1)
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
         server = _Server(
@@ -132,9 +135,10 @@ class WebServer:
         )
         server.connections = self._site.connections
         server.add_sockets(self._sockets)
-        upkeep = [asyncio.create_task(self._close_overdue())]
-        if self._policy_file:
-            upkeep.append(asyncio.create_task(self._renew_policy(server, self._policy_file)))
+        upkeep = [asyncio.create_task(self._repeat(self._close_overdue))]
+        if policy_file := self._policy_file:
+            renew = functools.partial(self._renew_policy, server, policy_file)
+            upkeep.append(asyncio.create_task(self._repeat(renew)))
         await self._stopping.wait()
         server.stop()
         await self._drained()
@@ -143,19 +147,29 @@ class WebServer:
         await server.close_all_connections()
         self._site.auth.close()
 
-    async def _close_overdue(self) -> None:
+    async def _repeat(self, upkeep: Callable[[], Awaitable[None]]) -> None:
+        """Do it again and again: nobody would notice if a failure were the end of it."""
+        told = ""
         while True:
             await asyncio.sleep(self._upkeep_seconds)
-            self._site.connections.close_overdue()
+            try:
+                await upkeep()
+                told = ""
+            except Exception as error:
+                if told != repr(error):
+                    log.exception("the web server's upkeep failed and is tried again")
+                told = repr(error)
+
+    async def _close_overdue(self) -> None:
+        self._site.connections.close_overdue()
 
     async def _renew_policy(self, server: _Server, policy_file: PolicyFile) -> None:
-        while True:
-            await asyncio.sleep(self._upkeep_seconds)
-            if await self._loop.run_in_executor(None, policy_file.renew):
-                self._site.policy = policy_file.policy
-                server.ssl_options = policy_file.policy.tls
-                # What let a kept connection in may no longer be in force.
-                self._site.connections.close_idle()
+        await self._loop.run_in_executor(None, policy_file.renew)
+        if self._site.policy is not policy_file.policy:
+            self._site.policy = policy_file.policy
+            server.ssl_options = policy_file.policy.tls
+            # What let a kept connection in may no longer be in force.
+            self._site.connections.retire()
 
     async def _drained(self) -> None:
         deadline = self._loop.time() + _DRAIN_SECONDS

@@ -19,6 +19,9 @@ TlsVersion = Literal["TLS12", "TLS13"]
 _BCRYPT: Final = re.compile(
     r"\$2[abxy]\$(?P<cost>0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
 )
+_HIGHEST_COST: Final = 16
+"""Takes about 4 s, and each step doubles it. One check cannot be broken off."""
+
 _VERIFYING: Final = ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
 _NOT_VERIFYING: Final = ("NoClientCert", "RequestClientCert")
 _ANY_CERTIFICATE: Final = ("RequireAnyClientCert", "RequireClientCert")
@@ -31,9 +34,21 @@ def bcrypt_cost(bcrypt_hash: str) -> int:
 
 
 def _check_hash(text: str) -> str:
-    if not bcrypt_cost(text):
+    cost = bcrypt_cost(text)
+    if not cost:
         raise ValueError("write the password's bcrypt hash, as `htpasswd -nBC 10 NAME` prints it")
+    if cost > _HIGHEST_COST:
+        raise ValueError(
+            f"cost {cost} takes too long to check: write a hash of cost {_HIGHEST_COST} or less,"
+            " as `htpasswd -nBC 10 NAME` prints it"
+        )
     return text
+
+
+def _check_path(path: str) -> str:
+    if "\0" in path:
+        raise ValueError("a path has no NUL character")
+    return path
 
 
 def _check_client_auth(value: str) -> str:
@@ -59,16 +74,23 @@ def _check_header(value: str) -> str:
     return value
 
 
+# Empty is the same as absent, as in exporter-toolkit.
+ClientAuth = Annotated[
+    str,
+    BeforeValidator(lambda value: value or "NoClientCert"),
+    AfterValidator(_check_client_auth),
+]
+FilePath = Annotated[Text, AfterValidator(_check_path)]
 HeaderText = Annotated[str, AfterValidator(_check_header)]
 
 
 class TlsServer(Section):
     """The server's certificate, and what is asked of clients."""
 
-    cert_file: Text
-    key_file: Text
-    client_ca_file: Text | None = None
-    client_auth_type: Annotated[str, AfterValidator(_check_client_auth)] = "NoClientCert"
+    cert_file: FilePath
+    key_file: FilePath
+    client_ca_file: FilePath | None = None
+    client_auth_type: ClientAuth = "NoClientCert"
     min_version: TlsVersion = "TLS12"
     max_version: TlsVersion = "TLS13"
 
@@ -77,7 +99,7 @@ class TlsServer(Section):
         """Versions and client certificates must fit together."""
         if (values.get("min_version"), values.get("max_version")) == ("TLS13", "TLS12"):
             return "max_version is below min_version"
-        kind = values.get("client_auth_type", "NoClientCert")
+        kind = values.get("client_auth_type") or "NoClientCert"
         if kind in _VERIFYING and not values.get("client_ca_file"):
             return f"client_auth_type {kind} needs client_ca_file"
         if kind == "NoClientCert" and values.get("client_ca_file"):

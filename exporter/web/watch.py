@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import ssl
 from typing import TYPE_CHECKING
 
 from exporter.errors import ConfigError, Problem
 from exporter.web.policy import WebPolicy, load_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,8 @@ class PolicyFile:
         self._seen = self._in_force
         self._trouble = ""
 
-    def renew(self) -> bool:
-        """Take a change over, or say once why not; returns whether there is a new policy.
+    def renew(self) -> None:
+        """Take a change over into ``policy``, or say once why not.
 
         A change counts when it has stayed the same between two calls: a file that is being
         written may look complete while its users are still missing.
@@ -47,33 +48,48 @@ class PolicyFile:
         before, self._seen = self._seen, _digest(self.policy.files)
         if self._seen == self._in_force:
             self._trouble = ""
-            return False
+            return
         if self._seen != before:
-            return False
+            return
         try:
-            self.policy, self._in_force = _load(self._path, tls=self.policy.tls is not None)
+            self.policy, self._in_force = _load(self._path, self.policy)
         except ConfigError as error:
             # Tried again at each call: a file that only the new version names may be mended.
             if str(error) != self._trouble:
                 log.error("the old web configuration stays in force: %s", error)  # noqa: TRY400 - no trace
             self._trouble = str(error)
-            return False
-        log.info("the new web configuration is in force")
-        return True
+        else:
+            log.info("the new web configuration is in force")
 
 
-def _load(path: Path, *, tls: bool | None = None) -> tuple[WebPolicy, bytes]:
+def _load(path: Path, in_force: WebPolicy | None = None) -> tuple[WebPolicy, bytes]:
     """The policy, and a digest that is older: what changes meanwhile is seen as a change.
 
     Raises:
-        ConfigError: It cannot be used, or it switches TLS.
+        ConfigError: It cannot be used, or not without a restart.
     """
     digest = _digest(load_policy(path).files)
     policy = load_policy(path)
-    if tls not in (None, policy.tls is not None):
-        switch = Problem("tls_server_config", "a restart is needed to switch TLS on or off")
-        raise ConfigError(str(path), [switch])
+    if in_force and (problems := list(_needs_restart(in_force, policy))):
+        raise ConfigError(str(path), problems)
     return policy, digest
+
+
+def _needs_restart(old: WebPolicy, new: WebPolicy) -> Iterator[Problem]:
+    """What no change may do by itself: a full disk leaves an empty file, which opens every door."""
+    if (old.tls is None) != (new.tls is None):
+        yield Problem("tls_server_config", "a restart is needed to switch TLS on or off")
+    elif _requires_certificates(old) and not _requires_certificates(new):
+        yield Problem(
+            "tls_server_config.client_auth_type",
+            "a restart is needed to let clients in without a certificate",
+        )
+    if old.users and not new.users:
+        yield Problem("basic_auth_users", "a restart is needed to switch authentication off")
+
+
+def _requires_certificates(policy: WebPolicy) -> bool:
+    return policy.tls is not None and policy.tls.verify_mode is ssl.CERT_REQUIRED
 
 
 def _digest(files: Iterable[Path]) -> bytes:

@@ -17,9 +17,11 @@ from exporter.web.server import WebServer, bind
 from exporter.web.site import Site
 from exporter.web.watch import PolicyFile
 from tests.builders import a_vault
+from tests.processes import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import socket
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import trustme
@@ -38,6 +40,7 @@ class Running:
         path: str = "/metrics",
         web_config: Path | None = None,
         most: int = 512,
+        patience: Mapping[Phase, float] = PATIENCE,
     ) -> None:
         self.is_ready = False
         self.store = PageStore(SelfMetrics())
@@ -49,7 +52,7 @@ class Running:
             ready=lambda: self.is_ready,
             reload=reload,
             clock=SystemClock(),
-            connections=Connections(most, PATIENCE),
+            connections=Connections(most, patience),
         )
         self.server = WebServer(
             bind("127.0.0.1:0"),
@@ -84,6 +87,26 @@ def running(**options: Any) -> Iterator[Running]:
         yield server
     finally:
         server.server.stop()
+
+
+def is_cut_off(client: socket.socket) -> bool:
+    """Whether the server ends the connection without another word."""
+    try:
+        return client.recv(1) == b""
+    except OSError:
+        return True
+
+
+def wait_for_change(what: str, condition: Callable[[], bool]) -> None:
+    """Wait until the server does so; a change cuts off the very connection on which it is asked."""
+
+    def is_so() -> bool:
+        try:
+            return condition()
+        except OSError:
+            return False
+
+    wait_for(what, is_so)
 
 
 class Certificates:

@@ -63,6 +63,65 @@ def test_an_accept_header_of_nonsense_gets_text(server: Running, accept: str) ->
     assert list(parse_text(answer.text))
 
 
+@pytest.mark.parametrize(
+    ("accept", "openmetrics"),
+    [
+        # Prometheus 3, 2.49, 2.5, with the text format only, and curl.
+        (
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+            "application/openmetrics-text;version=0.0.1;q=0.5,"
+            "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+            "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            True,
+        ),
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,"
+            "application/openmetrics-text;version=0.0.1;q=0.4,"
+            "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            True,
+        ),
+        ("application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*", False),
+        ("text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.5", False),
+        ("*/*", False),
+        # The highest quality wins, none is none, and OpenMetrics is preferred where both are equal.
+        (
+            "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.1",
+            False,
+        ),
+        ("text/plain;q=0.1,application/openmetrics-text;version=1.0.0;q=0.2", True),
+        ("text/plain,application/openmetrics-text;version=1.0.0", True),
+        ("application/openmetrics-text;version=1.0.0;q=0", False),
+        ("application/openmetrics-text;version=1.0.0;q=0.000,*/*;q=0", False),
+        ("application/openmetrics-text;q=0.5,*/*", False),
+        ("application/openmetrics-text;q=0.5,text/*;q=0.1,*/*", True),
+        ("application/openmetrics-text;q=0.5,text/plain;q=0.1,*/*", True),
+        # Case and quotes do not matter, the version does.
+        ("application/openmetrics-text", True),
+        ('Application/OpenMetrics-Text; Version="1.0.0" ; Q=0.5', True),
+        ("application/openmetrics-text;version=9999.0.0", False),
+        ("application/openmetrics-text;version=1.0.0x", False),
+        ("application/openmetrics-text;version=", True),
+        # Nonsense is left out.
+        ("application/openmetrics-text;q=nan", False),
+        ("application/openmetrics-text;q=2", False),
+        ("application/openmetrics-text;q=", False),
+        ("application/openmetrics-text;q=-0.5,text/plain;q=x", False),
+        ("text/plain;q=7,application/openmetrics-text;q=0.1", True),
+    ],
+)
+def test_the_format_is_the_one_preferred(server: Running, accept: str, openmetrics: bool) -> None:
+    answer = server.ask("/metrics", Accept=accept)
+
+    if openmetrics:
+        expected = (
+            "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
+        )
+    else:
+        expected = "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.headers["Content-Type"] == expected
+    assert answer.text.endswith("# EOF\n") is openmetrics
+
+
 @pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
 def test_gzip_and_plain_carry_the_same_families(server: Running, accept: str) -> None:
     with socket.create_connection(("127.0.0.1", server.server.port), timeout=5) as raw:

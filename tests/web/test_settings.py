@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,14 @@ def test_a_password_in_clear_is_not_repeated(tmp_path: Path) -> None:
         ("client_auth_type: NobodyKnows", "tls_server_config.client_auth_type", "NoClientCert"),
         ("client_auth_type: RequireAndVerifyClientCert", "tls_server_config", "client_ca_file"),
         ("client_ca_file: server.crt", "tls_server_config", "client_auth_type"),
+        (
+            'client_auth_type: ""\n  client_ca_file: server.crt',
+            "tls_server_config",
+            "client_auth_type",
+        ),
+        ('client_auth_type: "x\\0"', "tls_server_config.client_auth_type", "NoClientCert"),
+        ('client_ca_file: "a\\0b"', "tls_server_config.client_ca_file", "NUL"),
+        ('client_ca_file: "a\\ud800b"', "tls_server_config.client_ca_file", ""),
         ("min_version: TLS13\n  max_version: TLS12", "tls_server_config", "below min_version"),
     ],
 )
@@ -163,6 +172,29 @@ def test_files_that_cannot_be_used_are_told(
 
     assert list(found) == [f"tls_server_config.{keys[file]}"]
     assert message in found[f"tls_server_config.{keys[file]}"]
+
+
+def test_an_empty_client_auth_type_is_none(certificates: Certificates) -> None:
+    """As in exporter-toolkit."""
+    policy = load_policy(certificates.config(tls={"client_auth_type": ""}))
+
+    assert policy.tls is not None
+    assert policy.tls.verify_mode is ssl.CERT_NONE
+
+
+@pytest.mark.parametrize(("cost", "accepted"), [("04", True), ("16", True), ("17", False)])
+def test_a_hash_that_takes_too_long_to_check_is_refused(
+    tmp_path: Path, cost: str, accepted: bool
+) -> None:
+    """One request would keep the exporter from stopping."""
+    path = tmp_path / "web.yaml"
+    bcrypt_hash = f"$2b${cost}$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZabcde"
+    path.write_text(f"basic_auth_users: {{alice: {bcrypt_hash}}}")
+
+    if accepted:
+        assert load_policy(path).users == {"alice": bcrypt_hash}
+    else:
+        assert "of cost 16 or less" in problems(path)["basic_auth_users.alice"]
 
 
 def test_a_dollar_is_a_dollar(tmp_path: Path) -> None:

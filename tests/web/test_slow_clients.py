@@ -15,7 +15,7 @@ import pytest
 
 from exporter.metrics.page import Body, Page, block
 from tests.processes import wait_for
-from tests.web.running import Running, running
+from tests.web.running import Running, is_cut_off, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,13 +48,6 @@ def seconds_of_a_scrape(server: Running, certificates: Certificates) -> float:
     started = time.monotonic()
     assert server.ask("/metrics", verify=certificates.ca).status_code == 200
     return time.monotonic() - started
-
-
-def is_cut_off(client: socket.socket) -> bool:
-    try:
-        return client.recv(1) == b""
-    except OSError:
-        return True
 
 
 @contextmanager

@@ -6,9 +6,11 @@ import gzip
 import logging
 import socket
 import ssl
+import threading
 import time
 import warnings
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,11 +21,10 @@ from exporter.cli import main
 from tests.builders import a_job
 from tests.metrics.test_page import a_snapshot
 from tests.processes import wait_for
-from tests.web.running import Running, running
+from tests.web.running import UPKEEP_SECONDS, Running, running, wait_for_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.web.running import Certificates
 
@@ -110,6 +111,38 @@ def test_client_certificates_are_required_and_verified(certificates: Certificate
         assert healthcheck(server) == 0
 
 
+def test_a_withdrawn_authority_lets_nobody_go_on(certificates: Certificates) -> None:
+    """Not even one that is being answered while it is withdrawn: its next request is not read."""
+    go_on = threading.Event()
+
+    def reload() -> str:
+        go_on.wait(20)
+        return ""
+
+    context = ssl.create_default_context(cafile=certificates.ca)
+    context.load_cert_chain(*certificates.issue("ours"))
+    (certificates.folder / "clients.pem").write_bytes(Path(certificates.ca).read_bytes())
+    config = certificates.config(tls={**MUTUAL, "client_ca_file": "clients.pem"})
+    with (
+        running(web_config=config, reload=reload, patience={}) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw,
+        context.wrap_socket(raw, server_hostname="localhost") as client,
+    ):
+        old = server.site.policy
+        client.sendall(
+            b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+            b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+        )
+        wait_for("it to be at work", lambda: server.site.connections.busy)
+        trustme.CA().cert_pem.write_to_path(str(certificates.folder / "clients.pem"))
+        wait_for("the change", lambda: server.site.policy is not old)
+        go_on.set()
+        answers = b"".join(iter(lambda: client.recv(65536), b""))
+
+    assert answers.startswith(b"HTTP/1.1 200 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
 def test_client_certificates_may_be_voluntary(certificates: Certificates) -> None:
     strange = certificates.issue("strange", trustme.CA())
     tls = {"client_auth_type": "VerifyClientCertIfGiven", "client_ca_file": "ca.pem"}
@@ -178,7 +211,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(
 
     before = served()
     certificates.issue("server")
-    wait_for("the new certificate", lambda: served() != before)
+    wait_for_change("the new certificate", lambda: served() != before)
 
     assert served().strip() in (certificates.folder / "server.crt").read_text()
     assert server.ask("/metrics", verify=certificates.ca).status_code == 200
@@ -192,7 +225,9 @@ def test_a_removed_user_is_out_and_a_new_one_in(certificates: Certificates) -> N
 
         certificates.config(users={"bob": "b", "carol": "c"})
 
-        wait_for("alice to be out", lambda: kept.get(server.url, timeout=5).status_code == 401)
+        wait_for_change(
+            "alice to be out", lambda: kept.get(server.url, timeout=5).status_code == 401
+        )
         assert server.ask("/", auth=("bob", "b")).status_code == 200
         assert server.ask("/", auth=("carol", "c")).status_code == 200
 
@@ -215,7 +250,7 @@ def test_a_bad_change_is_told_once_and_leaves_the_old_in_force(
 
         certificates.issue("new")
         wait_for("the new one", lambda: "the new web configuration is in force" in told())
-        assert server.ask("/", verify=certificates.ca).status_code == 200
+        wait_for_change("it", lambda: server.ask("/", verify=certificates.ca).status_code == 200)
 
 
 def test_tls_is_not_switched_off_by_a_change(
@@ -227,3 +262,57 @@ def test_tls_is_not_switched_off_by_a_change(
     wait_for("the complaint", lambda: "a restart is needed" in caplog.text)
 
     assert server.ask("/", verify=certificates.ca).status_code == 200
+
+
+def test_clients_without_a_certificate_are_not_let_in_by_a_change(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was written of the file may lack its last lines."""
+    ours = certificates.issue("ours")
+    with running(web_config=certificates.config(tls=MUTUAL)) as server:
+        certificates.config(tls={})
+
+        wait_for("the complaint", lambda: "without a certificate" in caplog.text)
+
+        assert server.ask("/", verify=certificates.ca, cert=ours).status_code == 200
+        with pytest.raises(requests.exceptions.ConnectionError):
+            server.ask("/", verify=certificates.ca)
+
+
+def test_the_files_are_watched_on_after_a_failure(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the machine has no thread left for a while, say."""
+    start = threading.Thread.start
+
+    def fail(thread: threading.Thread) -> None:
+        if thread.name.startswith("asyncio"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with running(web_config=certificates.config(users={"alice": "old"})) as server:
+        wait_for("the failure", lambda: "can't start new thread" in caplog.text)
+        certificates.config(users={"alice": "new"})
+        time.sleep(5 * UPKEEP_SECONDS)
+        assert server.ask("/", auth=("alice", "old")).status_code == 200
+        monkeypatch.undo()
+        wait_for_change(
+            "the new password", lambda: server.ask("/", auth=("alice", "new")).status_code == 200
+        )
+
+    assert caplog.text.count("Traceback") == 1
+
+
+def test_a_path_that_cannot_be_is_told_and_may_be_mended(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(web_config=certificates.config(users={"alice": "old"})) as server:
+        certificates.config(tls={"cert_file": "a\0b"}, users={"alice": "old"})
+        wait_for("the complaint", lambda: "NUL" in caplog.text)
+        certificates.config(users={"alice": "new"})
+        wait_for_change(
+            "the new password", lambda: server.ask("/", auth=("alice", "new")).status_code == 200
+        )
+
+    assert "Traceback" not in caplog.text
