@@ -81,7 +81,7 @@ format: $(VENV)/.dev ## Format, and fix what can be fixed
 type: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
 
-GENERATORS := docs/generate.py deploy/prometheus/generate.py
+GENERATORS := deploy/prometheus/generate.py docs/generate.py
 
 .PHONY: generate
 generate: $(VENV)/.dev ## Make the generated files anew: parts of the docs, rules

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
+import yaml
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import cardinality
@@ -50,6 +52,21 @@ def command_help() -> str:
     return "\n\n".join(texts)
 
 
+def alert_table() -> str:
+    """Every alert with its severity, how long it must hold, and what it says."""
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/azure-backup.rules.yaml").read_text("utf-8"))
+    lines = ["| alert | severity | after | says |", "| --- | --- | ---: | --- |"]
+    for rule in (rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule):
+        says = re.sub(r"\{\{ with .*? \}\}.*?\{\{ end \}\}", "", rule["annotations"]["summary"])
+        says = re.sub(r"\{\{ \$(?:labels\.)?(\w+).*? \}\}", r"*\1*", says)
+        name, after = rule["alert"], rule.get("for", "at once")
+        lines.append(
+            f"| [{name}](runbooks.md#{name.lower()}) | {rule['labels']['severity']} | {after}"
+            f" | {says} |"
+        )
+    return "\n".join(lines)
+
+
 PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
     "docs/metrics.md": {
         "item families": lambda: metric_table(ITEM_FAMILIES, "K"),
@@ -59,6 +76,7 @@ PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
         "cardinality": cardinality.table,
     },
     "docs/commands.md": {"commands": command_help},
+    "docs/monitoring.md": {"alerts": alert_table},
 }
 """The parts of each file that stand between two comments with their name."""
 
