@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 20.0
 
+# As logfmt or as JSON.
+_LISTENING = re.compile(r'listening"?,? "?port(?:=|": )(\d+),? "?scheme(?:=|": ")(\w+)')
+
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """One command to its end."""
@@ -63,7 +66,7 @@ class Daemon:
         """Whether it says which port it listens on; finds out."""
         if self.process.poll() is not None:
             raise RuntimeError(f"ended with {self.process.returncode}: {self.log}")
-        found = re.search(r"msg=listening port=(\d+) scheme=(\w+)", self.log)
+        found = _LISTENING.search(self.log)
         self.url = f"{found[2]}://127.0.0.1:{found[1]}" if found else ""
         return bool(found)
 

@@ -20,8 +20,11 @@ from requests.auth import AuthBase
 
 from exporter.config import model
 from exporter.errors import ArmError, ErrorKind
+from exporter.threads import start_thread
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from azure.core.credentials import AccessToken, TokenCredential
     from pydantic import SecretStr
     from requests import PreparedRequest
@@ -102,12 +105,23 @@ def _secret(value: SecretStr | None, file: str | None) -> str | None:
 
 
 class BearerAuth(AuthBase):
-    """Puts the token on each request; one sign-in serves all threads and vaults."""
+    """Puts the token on each request; one sign-in serves all threads and vaults.
 
-    def __init__(self, credential: TokenCredential, scope: str) -> None:
+    Signing in may take minutes and may hang, so it has a thread of its own: while a token lasts,
+    nobody waits for the next one.
+
+    Args:
+        credential: Signs in.
+        scope: What the token is for.
+        timeout: For which a request waits for a first token.
+    """
+
+    def __init__(self, credential: TokenCredential, scope: str, *, timeout: timedelta) -> None:
         self._credential = credential
         self._scope = scope
-        self._lock = threading.Lock()
+        self._timeout = timeout.total_seconds()
+        self._ended = threading.Condition()
+        self._signing_in = False
         self._token: AccessToken | None = None
         self._failure = ""
         self._failed_at = 0.0
@@ -118,32 +132,68 @@ class BearerAuth(AuthBase):
         Raises:
             ArmError: There is no token.
         """
-        request.headers["Authorization"] = f"Bearer {self._fresh_token().token}"
+        request.headers["Authorization"] = f"Bearer {self.token()}"
         return request
+
+    def token(self) -> str:
+        """A token that is valid, at once if there is one.
+
+        Raises:
+            ArmError: There is none, and signing in failed or takes too long.
+        """
+        with self._ended:
+            if self._token is None or not self._lasts(self._token, RENEW_BEFORE_SECONDS):
+                self._begin()
+            if self._token is None or not self._lasts(self._token):
+                self._ended.wait_for(lambda: not self._signing_in, self._timeout)
+            if self._token and self._lasts(self._token):
+                return self._token.token
+            if self._signing_in:
+                raise ArmError(
+                    ErrorKind.UNAUTHORIZED,
+                    f"no token for {self._scope}: sign-in did not answer within"
+                    f" {self._timeout:g} s",
+                )
+            raise ArmError(ErrorKind.UNAUTHORIZED, self._failure or "the token has expired")
 
     def forget(self) -> None:
         """Drop the cached token: Azure has refused it."""
-        with self._lock:
+        with self._ended:
             self._token = None
 
-    def _fresh_token(self) -> AccessToken:
-        with self._lock:
-            if self._token and time.time() < self._token.expires_on - RENEW_BEFORE_SECONDS:
-                return self._token
-            if not self._failure or time.monotonic() - self._failed_at > RETRY_AFTER_SECONDS:
-                self._sign_in()
-            # A renewal that fails costs nothing while the old token lasts.
-            if self._token and time.time() < self._token.expires_on:
-                return self._token
-            raise ArmError(ErrorKind.UNAUTHORIZED, self._failure or "the token has expired")
+    @staticmethod
+    def _lasts(token: AccessToken, seconds: float = 0) -> bool:
+        return time.time() < token.expires_on - seconds
 
-    def _sign_in(self) -> None:
+    def _begin(self) -> None:
+        """Sign in beside, unless that is under way or has just failed."""
+        rests = self._failure and time.monotonic() - self._failed_at <= RETRY_AFTER_SECONDS
+        if self._signing_in or rests:
+            return
+        self._signing_in = True
         try:
-            self._token = self._credential.get_token(self._scope)
-            self._failure = ""
+            start_thread("sign-in", self._sign_in, None)
+        except RuntimeError as error:  # the machine has no thread left
+            self._signing_in = False
+            self._fail(error)
+
+    def _sign_in(self, _: None) -> None:
+        token, failure = None, None
+        try:
+            token = self._credential.get_token(self._scope)
         except Exception as error:
-            self._failed_at = time.monotonic()
-            self._failure = f"no token for {self._scope}: {_first_lines(error)}"
+            failure = error
+        with self._ended:
+            self._signing_in = False
+            if failure:
+                self._fail(failure)
+            else:
+                self._token, self._failure = token, ""
+            self._ended.notify_all()
+
+    def _fail(self, error: Exception) -> None:
+        self._failed_at = time.monotonic()
+        self._failure = f"no token for {self._scope}: {_first_lines(error)}"
 
 
 def _first_lines(error: Exception) -> str:

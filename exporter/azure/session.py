@@ -142,6 +142,8 @@ class ArmSession:
             nonlocal failed
             if self._stop.is_set():
                 raise NotNowError("the exporter stops", float("inf"))
+            # First of all: sign-in may take its time, and a read without a token is not spent.
+            self._auth.token()
             try:
                 permit()
             except NotNowError:

@@ -62,7 +62,9 @@ class Collector:
         self._stop = threading.Event()
         self._session = ArmSession(
             base_url=cloud.resource_manager,
-            auth=BearerAuth(make_credential(azure.credential, cloud), cloud.scope),
+            auth=BearerAuth(
+                make_credential(azure.credential, cloud), cloud.scope, timeout=azure.timeout
+            ),
             timeout=azure.timeout,
             max_concurrency=azure.max_concurrency,
             clock=clock,

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import re
+import socket
 import threading
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,7 +16,6 @@ import tornado.netutil
 from exporter.web.handlers import make_application
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable
 
     from tornado.http1connection import HTTP1ServerConnection
@@ -33,6 +33,7 @@ _BACKLOG: Final = 1024
 _HIGHEST_PORT: Final = 65535
 _DRAIN_SECONDS: Final = 5
 _DRAIN_STEP_SECONDS: Final = 0.02
+_SEND_BUFFER: Final = 128 * 1024
 _LARGEST_HEADER: Final = 16 * 1024
 _LARGEST_BODY: Final = 64 * 1024
 
@@ -65,6 +66,8 @@ class _Server(tornado.httpserver.HTTPServer):
     connections: Connections
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        # The kernel would grow it to megabytes for each client that never reads.
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self.connections.accept(stream)
         super().handle_stream(stream, address)
 

@@ -43,7 +43,7 @@ class Api:
         clock = SystemClock()
         session = ArmSession(
             base_url=BASE,
-            auth=BearerAuth(FiveLineCredential(), "scope"),
+            auth=BearerAuth(FiveLineCredential(), "scope", timeout=timedelta(seconds=5)),
             timeout=timedelta(seconds=5),
             max_concurrency=2,
             clock=clock,

@@ -8,6 +8,7 @@ import ssl
 import sys
 import threading
 import time
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,8 @@ vaults: [{{subscription_id: s, resource_group: g, name: v}}]
         {},
         source="test",
     )
-    auth = BearerAuth(make_credential(config.azure.credential, cloud_of(config.azure)), SCOPE)
+    identity = make_credential(config.azure.credential, cloud_of(config.azure))
+    auth = BearerAuth(identity, SCOPE, timeout=timedelta(seconds=20))
     request = requests.Request("GET", "https://arm.example/").prepare()
     return auth(request).headers["Authorization"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from exporter.clock import SystemClock
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.simulator import Simulator, sized_fleet
+from tests.processes import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +37,21 @@ class FiveLineCredential:
         self.asked = 0
         self.lifetime = lifetime
         self.failure: Exception | None = None
+        self._answers = threading.Event()
+        self._answers.set()
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Nobody is answered before the block ends."""
+        self._answers.clear()
+        try:
+            yield
+        finally:
+            self._answers.set()
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         self.asked += 1
+        self._answers.wait(20)
         if self.failure:
             raise self.failure
         return AccessToken(f"token-{self.asked}", int(time.time() + self.lifetime))
@@ -53,13 +66,16 @@ class Edge:
         *,
         base: str = BASE,
         timeout: float = 5,
+        sign_in: float = 5,
     ) -> None:
         self.metrics = SelfMetrics()
         self.stop = threading.Event()
         self.permits = 0
         self.session = ArmSession(
             base_url=base,
-            auth=BearerAuth(credential or FiveLineCredential(), "scope"),
+            auth=BearerAuth(
+                credential or FiveLineCredential(), "scope", timeout=timedelta(seconds=sign_in)
+            ),
             timeout=timedelta(seconds=timeout),
             max_concurrency=2,
             clock=SystemClock(),
@@ -301,10 +317,12 @@ def test_a_token_is_renewed_before_it_expires(arm: responses.RequestsMock) -> No
     edge = Edge(credential)
     arm.get(URL, json={})
 
-    edge.get()
-    edge.get()
+    def signed_with() -> str:
+        edge.get()
+        return str(arm.calls[-1].request.headers["Authorization"])
 
-    assert credential.asked == 2
+    assert signed_with() == "Bearer token-1"
+    wait_for("the renewal", lambda: signed_with() != "Bearer token-1")
 
 
 def test_a_renewal_that_fails_costs_nothing_while_the_old_token_lasts(
@@ -317,8 +335,38 @@ def test_a_renewal_that_fails_costs_nothing_while_the_old_token_lasts(
 
     credential.failure = RuntimeError("sign-in is down")
 
-    assert edge.get() == {}
-    assert arm.calls[-1].request.headers["Authorization"] == "Bearer token-1"
+    assert [edge.get() for _ in range(3)] == [{}] * 3
+
+
+def test_a_renewal_that_hangs_costs_nothing_while_the_old_token_lasts(
+    arm: responses.RequestsMock,
+) -> None:
+    credential = FiveLineCredential(lifetime=200)
+    edge = Edge(credential, sign_in=30)
+    arm.get(URL, json={})
+    edge.get()
+
+    with credential.hanging():
+        started = time.monotonic()
+        answers = [edge.get() for _ in range(3)]
+        took = time.monotonic() - started
+
+    assert answers == [{}] * 3
+    assert took < 5
+
+
+def test_a_sign_in_that_hangs_ends_the_read_in_time_and_spends_no_other() -> None:
+    credential = FiveLineCredential()
+    edge = Edge(credential, sign_in=0.1)
+
+    with credential.hanging():
+        for _ in range(2):
+            with pytest.raises(ArmError, match="sign-in did not answer within") as caught:
+                edge.get()
+            assert caught.value.kind is ErrorKind.UNAUTHORIZED
+
+    assert credential.asked == 1
+    assert edge.permits == 0
 
 
 def test_a_token_that_azure_refuses_is_not_used_again(arm: responses.RequestsMock) -> None:

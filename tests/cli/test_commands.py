@@ -100,7 +100,12 @@ def test_a_credential_that_cannot_be_set_up_is_told_and_ends_with_1(tmp_path: Pa
     credential = "azure: {credential: {type: workload_identity}}\n"
     empty = dict.fromkeys(("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"), "")
 
-    ended = run("serve", f"--config.file={write(tmp_path, VAULT + credential)}", **empty)
+    ended = run(
+        "serve",
+        f"--config.file={write(tmp_path, VAULT + credential)}",
+        "--web.listen-address=127.0.0.1:0",
+        **empty,
+    )
 
     assert ended.returncode == 1
     assert "credential workload_identity cannot be set up" in ended.stderr

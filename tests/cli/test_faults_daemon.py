@@ -1,0 +1,301 @@
+"""The fault matrix once more, from outside: the real program, its page, its log and its probes.
+
+Each fault strikes a vault of its own, so that one running exporter serves all rows in any order.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.simulator import (
+    Delay,
+    EmptyList,
+    Fault,
+    HtmlPage,
+    HttpError,
+    LoopingNextLink,
+    Reset,
+    Simulator,
+    Stall,
+    Throttled,
+    TruncatedJson,
+    sized_fleet,
+)
+from tests.processes import Daemon, daemon, wait_for
+from tests.refresh.test_refresh import lines_about
+from tests.steering import azure_section, config_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from exporter.simulator import Fleet
+    from exporter.simulator.answers import Answer
+    from exporter.simulator.faults import Circumstances
+    from exporter.simulator.injections import Api
+
+REFRESHED = "vault_last_refresh_success_timestamp_seconds"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault, and what must be said of it.
+
+    Attributes:
+        kind: Of the error that is counted; empty if the vault stays up.
+    """
+
+    name: str
+    fault: Fault
+    kind: str
+
+
+ROWS = [
+    Row("401", HttpError("unauthorized"), "unauthorized"),
+    Row("403", HttpError("forbidden"), "forbidden"),
+    Row("404", HttpError("vault_not_found"), "not_found"),
+    Row("429", Throttled(timedelta(seconds=1), "seconds"), "throttled"),
+    Row("503", HttpError("unavailable"), "server"),
+    Row("HTML as JSON", HtmlPage(200), "payload"),
+    Row("truncated JSON", TruncatedJson(), "payload"),
+    Row("stalled body", Stall(after_headers=True), "timeout"),
+    Row("reset", Reset(), "network"),
+    Row("looping nextLink", LoopingNextLink(), "payload"),
+    Row("empty list", EmptyList(), ""),
+]
+
+
+@dataclass
+class Tokens:
+    """Sees what sign-in hands out, and changes nothing."""
+
+    seen: list[str] = field(default_factory=list)
+
+    def spoil(self, answer: Answer, circumstances: Circumstances) -> Answer:
+        del circumstances
+        self.seen.append(json.loads(answer.body)["access_token"])
+        return answer
+
+
+class LateRefusal:
+    """A sign-in that fails in the end; azure-identity would try a 5xx again for long."""
+
+    def spoil(self, answer: Answer, circumstances: Circumstances) -> Answer:
+        refused = HttpError("unauthorized").spoil(answer, circumstances)
+        return Delay(timedelta(seconds=1.5)).spoil(refused, circumstances)
+
+
+class Stage:
+    """Azure, and an exporter that reads it every second."""
+
+    def __init__(self, azure: Simulator, exporter: Daemon, tokens: Tokens) -> None:
+        self.azure = azure
+        self.exporter = exporter
+        self._tokens = tokens
+
+    @property
+    def page(self) -> str:
+        answer = self.exporter.get("/metrics")
+        assert answer.status_code == 200
+        assert not self._betrayed(answer.text)
+        return answer.text
+
+    @property
+    def ready(self) -> int:
+        return self.exporter.get("/-/ready").status_code
+
+    @property
+    def healthy(self) -> int:
+        return self.exporter.get("/-/healthy").status_code
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """Its lines, but for one that is being written."""
+        text = self.exporter.log
+        assert not self._betrayed(text)
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line[-1] == "\n"]
+
+    def log_of(self, vault: str, level: str) -> list[dict[str, Any]]:
+        return [
+            line
+            for line in self.log
+            if (line.get("vault_name"), line.get("level")) == (vault, level)
+        ]
+
+    def page_when(self, what: str, condition: Callable[[str], bool]) -> str:
+        """The first page of which it is so."""
+        pages = []
+
+        def holds() -> bool:
+            pages.append(self.page)
+            return condition(pages[-1])
+
+        wait_for(what, holds)
+        return pages[-1]
+
+    def _betrayed(self, text: str) -> list[str]:
+        """The secrets in it."""
+        secrets = ["Bearer", self.azure.identity_environ["IDENTITY_HEADER"], *self._tokens.seen]
+        return [secret for secret in secrets if secret in text]
+
+
+@contextmanager
+def staged(
+    folder: Path,
+    fleet: Fleet,
+    *,
+    faults: Sequence[tuple[Fault, Api]] = (),
+    timeout: str = "700ms",
+) -> Iterator[Stage]:
+    """Run both.
+
+    Args:
+        folder: For configuration and log.
+        fleet: What Azure protects.
+        faults: What strikes the first vault, or sign-in, from the beginning.
+        timeout: How long the exporter waits for an answer.
+    """
+    tokens, config = Tokens(), folder / "config.yaml"
+    with Simulator(fleet=fleet) as azure:
+        for fault, api in faults:
+            azure.inject(fault, api=api, vault_id=None if api == "token" else azure.vault_ids[0])
+        azure.inject(tokens, api="token")
+        settings = azure_section(azure.url, timeout=timeout)
+        config.write_text(config_text(azure, azure=settings, refresh="{interval: 1s}"))
+        with daemon(
+            "serve",
+            f"--config.file={config}",
+            "--log.format=json",
+            log=folder / "log",
+            environment=azure.identity_environ,
+        ) as exporter:
+            yield Stage(azure, exporter, tokens)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A vault for each row, each with a read budget of its own."""
+    count = len(ROWS)
+    fleet = sized_fleet(vaults=count, jobs=16 * count, failing=0.5, subscriptions=count)
+    with staged(tmp_path_factory.mktemp("faults"), fleet) as stage:
+        stage.page_when("all details", lambda page: details_pending(page) == [0] * count)
+        assert len(stage.log_of(name_of(0), "INFO")) == 1
+        yield stage
+
+
+def values(page: str, name: str, **labels: str) -> list[float]:
+    """Of the samples with these labels; the whole parser would take most of the time."""
+    return [
+        float(line.rpartition(" ")[2])
+        for line in page.splitlines()
+        if line.startswith(f"azure_backup_{name}{{")
+        and all(f'{label}="{value}"' in line for label, value in labels.items())
+    ]
+
+
+def details_pending(page: str) -> list[float]:
+    return values(page, "vault_details_pending")
+
+
+def name_of(number: int) -> str:
+    return f"vault-{number:04}"
+
+
+def errors(page: str, vault: str, **kind: str) -> float:
+    return sum(values(page, "vault_refresh_errors_total", vault=vault, **kind))
+
+
+def refreshed(page: str, vault: str) -> float:
+    [at] = values(page, REFRESHED, vault=vault)
+    return at
+
+
+@pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda number: ROWS[number].name)
+def test_a_fault_of_one_vault(stage: Stage, number: int) -> None:
+    row, bad = ROWS[number], name_of(number)
+    others = [name_of(other) for other in range(len(ROWS)) if other != number]
+    before = stage.page
+    known = lines_about(before, "last_job_", bad)
+    assert sum(line.startswith("azure_backup_last_job_status{") for line in known) == 10
+    assert values(before, "vault_up") == [1] * len(ROWS)
+    [first_read] = stage.log_of(bad, "INFO")
+    assert first_read["message"] == "vault is read"
+    injected = stage.azure.inject(row.fault, api="list", vault_id=stage.azure.vault_ids[number])
+
+    def struck(page: str, times: int) -> bool:
+        return (errors(page, bad) if row.kind else injected.hits) >= times
+
+    during = stage.page_when("the fault", lambda page: struck(page, 1))
+    assert values(during, "vault_up", vault=bad) == [0 if row.kind else 1]
+    if row.kind:
+        assert errors(during, bad, kind=row.kind) == errors(during, bad), "of that kind only"
+    assert lines_about(during, "last_job_", bad) == known, "nothing known is lost"
+    assert (stage.ready, stage.healthy) == (200, 200)
+
+    def passed_by(page: str) -> bool:
+        """The others are read again; a fault that lasts is still one line of the log."""
+        return struck(page, 2) and all(
+            refreshed(page, other) > refreshed(during, other) for other in others
+        )
+
+    goes_on = stage.page_when("the others", passed_by)
+    for other in others:
+        assert values(goes_on, "vault_up", vault=other) == [1]
+        assert errors(goes_on, other) == errors(before, other)
+    assert lines_about(goes_on, "last_job_", bad) == known
+    if row.kind:
+        assert refreshed(goes_on, bad) == refreshed(during, bad), "its age shows"
+
+    injected.clear()
+    after = stage.page_when(
+        "the vault again", lambda page: refreshed(page, bad) > refreshed(goes_on, bad)
+    )
+    assert values(after, "vault_up") == [1] * len(ROWS)
+    assert lines_about(after, "last_job_", bad) == known
+    assert [line["kind"] for line in stage.log_of(bad, "WARNING")] == [row.kind] * bool(row.kind)
+    read = [line["message"] for line in stage.log_of(bad, "INFO")]
+    assert read == ["vault is read"] * (2 if row.kind else 1)
+
+
+def test_a_start_while_a_vault_does_not_answer(tmp_path: Path) -> None:
+    """Not ready before the first refresh of every vault has ended, badly though it may."""
+    fleet = sized_fleet(vaults=3, jobs=24, subscriptions=3)
+    silence = Stall(after_headers=False)
+    with staged(tmp_path, fleet, faults=[(silence, "list")], timeout="1500ms") as stage:
+        others = stage.page_when("the others", lambda page: values(page, "vault_up") == [1, 1])
+        assert (stage.ready, stage.healthy) == (503, 200)
+        assert len(values(others, "last_job_info")) == 2
+
+        wait_for("readiness", lambda: stage.ready == 200)
+        assert values(stage.page, "vault_up") == [0, 1, 1]
+        assert errors(stage.page, name_of(0), kind="timeout") >= 1
+        [warning] = stage.log_of(name_of(0), "WARNING")
+        assert warning["kind"] == "timeout"
+
+        stage.azure.clear_faults()
+        stage.page_when("the vault", lambda page: values(page, "vault_up") == [1, 1, 1])
+        assert (stage.ready, stage.healthy) == (200, 200)
+
+
+def test_a_start_while_sign_in_is_down(tmp_path: Path) -> None:
+    """Then every vault is known to be down, and why."""
+    fleet = sized_fleet(vaults=2, jobs=16)
+    with staged(tmp_path, fleet, faults=[(LateRefusal(), "token")]) as stage:
+        assert (stage.ready, stage.healthy) == (503, 200)
+        assert values(stage.page, "vault_up") == []
+
+        wait_for("readiness", lambda: stage.ready == 200)
+        assert stage.healthy == 200
+        page = stage.page
+        assert values(page, "vault_up") == [0, 0]
+        for vault in (name_of(0), name_of(1)):
+            assert errors(page, vault) == errors(page, vault, kind="unauthorized") >= 1
+            [warning] = stage.log_of(vault, "WARNING")
+            assert warning["kind"] == "unauthorized"
+            assert "no token for" in warning["message"]
