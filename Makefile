@@ -56,7 +56,8 @@ test: $(VENV)/.dev ## Run the tests (flags: ARGS="-k name")
 
 .PHONY: stack-test
 stack-test: $(VENV)/.dev ## Run the tests against real programs: rules, routes, dashboards, the loop (Debian; see .ci/run)
-	$(BIN)/python -m pytest -m stack $(ARGS)
+	$(BIN)/python -m pytest -m "stack and not alone" -n auto $(ARGS)
+	$(BIN)/python -m pytest -m "stack and alone" $(ARGS)
 
 FUZZ_SECONDS ?= 20
 

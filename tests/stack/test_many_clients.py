@@ -29,7 +29,7 @@ from tests.web.running import Certificates
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.alone]
 
 VAULTS = 10
 ITEMS = 6700

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.processes import Daemon
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.alone]
 
 MUTUAL = {"client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": "ca.pem"}
 HEADERS = {"X-Frame-Options": "deny", "Strict-Transport-Security": "max-age=60"}
