@@ -82,10 +82,10 @@ format: $(VENV)/.dev ## Format, and fix what can be fixed
 type: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
 
-GENERATORS := deploy/prometheus/generate.py docs/generate.py
+GENERATORS := deploy/prometheus/generate.py grafana/generate.py docs/generate.py
 
 .PHONY: generate
-generate: $(VENV)/.dev ## Make the generated files anew: parts of the docs, rules
+generate: $(VENV)/.dev ## Make the generated files anew: rules, dashboards, parts of the docs
 	set -e; for generator in $(GENERATORS); do $(BIN)/python $$generator; done
 
 .PHONY: generate-check

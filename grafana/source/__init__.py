@@ -1,0 +1,1 @@
+"""The dashboards as code; ``grafana/generate.py`` makes the JSON of them."""
