@@ -92,6 +92,10 @@ generate: $(VENV)/.dev ## Make the generated files anew: rules, dashboards, part
 generate-check: $(VENV)/.dev ## Check that the generated files are current
 	set -e; for generator in $(GENERATORS); do $(BIN)/python $$generator --check; done
 
+.PHONY: pictures
+pictures: $(VENV)/.dev ## Draw the dashboards into docs/images (needs npm, Chromium, Prometheus; 620 MB below .cache)
+	$(BIN)/python tests/stack/grafana/render.py
+
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure performance
 	$(BIN)/python -m benchmarks $(ARGS)

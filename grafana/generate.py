@@ -47,8 +47,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail when stale")
     check = parser.parse_args().check
-    stale = [path.name for path in DASHBOARDS.glob("*.json") if path.name not in dashboards()]
-    for name, text in dashboards().items():
+    made = dashboards()
+    stale = [path.name for path in DASHBOARDS.glob("*.json") if path.name not in made]
+    for name, text in made.items():
         path = DASHBOARDS / name
         if not check:
             path.write_text(text, encoding="utf-8")

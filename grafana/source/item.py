@@ -6,7 +6,8 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.source.panels import (
+from grafana.source.board import Panel, board, choice
+from grafana.source.look import (
     BLUE,
     ITEM,
     ORANGE,
@@ -15,17 +16,9 @@ from grafana.source.panels import (
     RED,
     STATES,
     STATUS_COLORS,
-    WHERE,
     YELLOW,
-    Column,
-    Panel,
-    board,
-    choice,
-    lines,
-    number,
-    rows,
-    timeline,
 )
+from grafana.source.panels import lines, number, timeline
 from grafana.source.queries import (
     BACKUPS,
     KEY,
@@ -37,6 +30,7 @@ from grafana.source.queries import (
     seconds,
     with_status,
 )
+from grafana.source.tables import WHERE, Column, rows
 
 _SCOPE: Final = Scope(
     target='job=~"$job"',

@@ -6,7 +6,8 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.source.panels import (
+from grafana.source.board import Panel, board, choice
+from grafana.source.look import (
     BLUE,
     EXPORTER,
     GREEN,
@@ -17,16 +18,11 @@ from grafana.source.panels import (
     RED,
     VAULT_PAGE,
     YELLOW,
-    Column,
-    Panel,
-    board,
-    choice,
-    lines,
-    number,
     red_from,
-    rows,
 )
+from grafana.source.panels import lines, number
 from grafana.source.queries import SETTINGS, VAULT, Scope
+from grafana.source.tables import Column, rows
 
 _SCOPE: Final = Scope(
     target='job=~"$job", instance=~"$instance"',

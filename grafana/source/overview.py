@@ -6,7 +6,8 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.source.panels import (
+from grafana.source.board import Panel, board, choice
+from grafana.source.look import (
     BLUE,
     DARK_RED,
     ITEM_PAGE,
@@ -19,17 +20,10 @@ from grafana.source.panels import (
     STATES,
     STATUS_COLORS,
     VAULT_PAGE,
-    WHERE,
     YELLOW,
-    Column,
-    Panel,
-    board,
-    choice,
-    lines,
-    number,
     red_from,
-    rows,
 )
+from grafana.source.panels import lines, number
 from grafana.source.queries import (
     BACKUPS,
     KEY,
@@ -42,6 +36,7 @@ from grafana.source.queries import (
     seconds,
     with_status,
 )
+from grafana.source.tables import WHERE, Column, rows
 
 _SCOPE: Final = Scope(
     target='job=~"$job"',
@@ -83,7 +78,7 @@ def overview() -> models.Dashboard:
             (4, [(3, panel) for panel in _numbers()]),
             (13, [(24, _items())]),
             (6, [(24, _vaults())]),
-            (8, [(13, _running()), (11, _one_off())]),
+            (8, [(12, _running()), (12, _one_off())]),
             (8, [(12, _trouble()), (12, _jobs())]),
         ),
         since="now-24h",
@@ -282,8 +277,7 @@ def _running() -> Panel:
         (
             Column(title="Item", label="item", links=[("Open the item", ITEM_PAGE)]),
             Column(title="Operation", label="operation", width=155),
-            Column(title="Type", label="backup_type", width=50),
-            Column(title="Vault", label="vault", links=[to_jobs], width=122),
+            Column(title="Vault", label="vault", links=[to_jobs], width=135),
             Column(
                 title="Runs for",
                 query=f"time() - {s.now('job_start_timestamp_seconds', by=by)} {running}",
@@ -301,7 +295,7 @@ def _running() -> Panel:
                 title="Still needs",
                 query=f"{s.now('job_estimated_remaining_seconds', by=by)} {running}",
                 unit="s",
-                width=84,
+                width=92,
             ),
             Column(title="container", label="container", hidden=True),
             *WHERE,
@@ -329,14 +323,8 @@ def _one_off() -> Panel:
             ),
             Column(title="Operation", label="operation", texts=stopping, width=150),
             Column(title="Item", label="item", links=[("Open the item", ITEM_PAGE)]),
-            Column(title="Vault", label="vault", links=[to_jobs], width=122),
+            Column(title="Vault", label="vault", links=[to_jobs], width=135),
             Column(title="Ago", query=recent, unit="s", width=84),
-            Column(
-                title="Took",
-                query=f"{s.latest('last_job_duration_seconds', OTHERS)} and on ({KEY}) {recent}",
-                unit="s",
-                width=84,
-            ),
             Column(title="container", label="container", hidden=True),
             *WHERE,
         ),

@@ -141,7 +141,7 @@ class Scope:
         )
 
     def worst(self) -> str:
-        """The worst that can be said of each backup, as a number of ``panels.STATES``."""
+        """The worst that can be said of each backup, as a number of ``look.STATES``."""
         parts = [
             f"{self.never()} * 0 + 5",
             f"({self.late()} == 1) * 4",
@@ -153,7 +153,7 @@ class Scope:
         return " or ".join(parts)
 
     def outcome(self, *matchers: str) -> str:
-        """How the last job of each operation ended, as a number of ``panels.OUTCOMES``."""
+        """How the last job of each operation ended, as a number of ``look.OUTCOMES``."""
         numbers = {"Failed": 4, "CompletedWithWarnings": 2, "Cancelled": 1, "Other": 3}
         parts = [
             f"({self._status(status, *matchers)} == 1) * {number}"
