@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
 from exporter.simulator import Simulator, sized_fleet
-from tests.processes import PATIENCE_SECONDS, daemon, wait_for
+from tests.processes import PATIENCE_SECONDS, Daemon, daemon, wait_for
 from tests.steering import config_text
 
 if TYPE_CHECKING:
@@ -78,32 +80,36 @@ def config(azure: Simulator, tmp_path: Path) -> Path:
     return path
 
 
-def test_an_exporter_that_refreshes_no_more_ends(
-    azure: Simulator, config: Path, tmp_path: Path
-) -> None:
+Serving = Callable[[str], AbstractContextManager[Daemon]]
+
+
+@pytest.fixture
+def serving(azure: Simulator, config: Path, tmp_path: Path) -> Serving:
+    """Runs a program that prepares a fault and then serves."""
+
+    def serve(program: str) -> AbstractContextManager[Daemon]:
+        return daemon(
+            "serve",
+            f"--config.file={config}",
+            "--web.enable-lifecycle",
+            log=tmp_path / "log",
+            environment=azure.identity_environ,
+            program=("-c", program),
+        )
+
+    return serve
+
+
+def test_an_exporter_that_refreshes_no_more_ends(serving: Serving) -> None:
     """Its page would look well for ever; whoever started it starts it again."""
-    with daemon(
-        "serve",
-        f"--config.file={config}",
-        log=tmp_path / "log",
-        environment=azure.identity_environ,
-        program=("-c", REFRESHING_ENDS),
-    ) as serve:
+    with serving(REFRESHING_ENDS) as serve:
         assert serve.process.wait(PATIENCE_SECONDS) == 1
         assert "refreshing has ended" in serve.log
         assert "MemoryError: none is left" in serve.log
 
 
-def test_a_reload_that_cannot_go_on_refreshing_ends_the_exporter(
-    azure: Simulator, config: Path, tmp_path: Path
-) -> None:
-    with daemon(
-        "serve",
-        f"--config.file={config}",
-        log=tmp_path / "log",
-        environment=azure.identity_environ,
-        program=("-c", NO_THREAD_AFTER_THE_FIRST),
-    ) as serve:
+def test_a_reload_that_cannot_go_on_refreshing_ends_the_exporter(serving: Serving) -> None:
+    with serving(NO_THREAD_AFTER_THE_FIRST) as serve:
         wait_for("a vault", lambda: list(serve.samples("azure_backup_vault_up").values()) == [1])
         serve.signal(signal.SIGHUP)
 
@@ -111,17 +117,8 @@ def test_a_reload_that_cannot_go_on_refreshing_ends_the_exporter(
         assert "refreshing cannot begin: can't start new thread" in serve.log
 
 
-def test_a_reload_under_way_when_the_exporter_is_asked_to_end(
-    azure: Simulator, config: Path, tmp_path: Path
-) -> None:
-    with daemon(
-        "serve",
-        f"--config.file={config}",
-        "--web.enable-lifecycle",
-        log=tmp_path / "log",
-        environment=azure.identity_environ,
-        program=("-c", SLOW_RELOAD),
-    ) as serve:
+def test_a_reload_under_way_when_the_exporter_is_asked_to_end(serving: Serving) -> None:
+    with serving(SLOW_RELOAD) as serve:
         wait_for("a vault", lambda: list(serve.samples("azure_backup_vault_up").values()) == [1])
         answers: list[str] = []
 
