@@ -12,8 +12,9 @@ locks=(requirements.txt requirements-build.txt requirements-dev.txt requirements
 # A developer's own index or find-links settings must not reach the lock files.
 for name in $(compgen -e UV_ || true); do unset "$name"; done
 
+# With extras: without, pip refuses the hashes as soon as the index has a newer version.
 compile() {
-  "$uv" pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+  "$uv" pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes --no-strip-extras \
     --custom-compile-command 'make lock' "$@" >/dev/null
 }
 
