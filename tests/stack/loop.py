@@ -12,6 +12,7 @@ import subprocess
 import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +33,8 @@ RUNBOOKS: Final = "https://docs.example/runbooks.md"
 BRIDGE_SECONDS: Final = 8
 LOG_LATE_SECONDS: Final = 12
 GONE_SECONDS: Final = 18
+GROUP_WAIT: Final = 2
+"""Seconds. The critical alert that mutes a warning arrives a moment after it."""
 
 _ALERTMANAGER: Final = ROOT / "deploy/alertmanager/alertmanager.yml"
 _TEMPLATES: Final = ROOT / "deploy/alertmanager/azure-backup.tmpl"
@@ -152,6 +155,13 @@ class Alertmanager:
         found: list[dict[str, Any]] = get(f"{self.url}/api/v2/alerts").json()
         return [alert for alert in found if labels.items() <= alert["labels"].items()]
 
+    def seconds_active(self, **labels: str) -> float:
+        """For how long the one with these labels is active; 0 before."""
+        found = self.alerts(**labels)
+        if not found:
+            return 0
+        return (datetime.now(UTC) - datetime.fromisoformat(found[0]["startsAt"])).total_seconds()
+
     def muted_by(self, **labels: str) -> set[str]:
         """Names of the alerts that mute the one with these labels."""
         names = {alert["fingerprint"]: alert["labels"]["alertname"] for alert in self.alerts()}
@@ -220,8 +230,7 @@ def alertmanager(folder: Path, receiver: Receiver) -> Iterator[Alertmanager]:
     top = config["route"]["routes"][0]
     for route in (top, *top["routes"]):
         route |= {"group_interval": "1s"}
-        # The critical alert that mutes a warning arrives a moment after it.
-        route |= {"group_wait": "2s" if route is top else "0s"}
+        route |= {"group_wait": f"{GROUP_WAIT}s" if route is top else "0s"}
     chat = yaml.safe_load(commented("slack_configs"))["slack_configs"]
     (folder / "chat-url").write_text(f"{receiver.url}/chat")
     chat[0]["api_url_file"] = str(folder / "chat-url")
