@@ -159,9 +159,7 @@ def test_many_vaults_at_once_do_not_build_the_page_for_each() -> None:
     store = CountingStore(SelfMetrics(process=False))
     publish = store.show(vaults)
     snapshots = [
-        a_snapshot(vault, a_job(), failures=failures)
-        for failures in range(3)
-        for vault in vaults
+        a_snapshot(vault, a_job(), failures=failures) for failures in range(3) for vault in vaults
     ]
     pages: list[Page] = []
     ended = threading.Event()
