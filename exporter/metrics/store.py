@@ -51,12 +51,20 @@ class PageStore:
         self._build()
         return partial(self._publish, generation)
 
+    def arrange(self, vaults: Iterable[Vault]) -> None:
+        """Say anew which vaults the page has, and in which order; whoever publishes goes on."""
+        with self._changing:
+            self._blocks = {vault.id: self._blocks.get(vault.id) for vault in vaults}
+            self.snapshots = {k: v for k, v in self.snapshots.items() if k in self._blocks}
+            self._stale = True
+        self._build()
+
     def _publish(self, generation: int, snapshot: VaultSnapshot) -> None:
         """Replace one vault's part. Rendering happens in the caller's thread, beside others'."""
         started = time.perf_counter()
         blocks = vault_blocks(snapshot)
         with self._changing:
-            if generation != self._generation:
+            if generation != self._generation or snapshot.vault.id not in self._blocks:
                 return
             self._blocks[snapshot.vault.id] = blocks
             self.snapshots = {**self.snapshots, snapshot.vault.id: snapshot}
