@@ -11,7 +11,7 @@ from exporter.simulator.job import Job
 from exporter.simulator.job_names import Place, name_of, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from exporter.simulator.clock import Timescale
     from exporter.simulator.inventory import Vault
@@ -24,6 +24,7 @@ class Fleet:
 
     Args:
         retention: How much schedule time a job is known after its start.
+        management_groups: The ids of the subscriptions in each.
     """
 
     def __init__(
@@ -33,8 +34,12 @@ class Fleet:
         *,
         seed: int,
         retention: timedelta = timedelta(days=35),
+        management_groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.vaults = tuple(vaults)
+        self.management_groups = {
+            name: tuple(subscriptions) for name, subscriptions in (management_groups or {}).items()
+        }
         self.timescale = timescale
         self._retention = ticks.from_timedelta(retention)
         self._seed = seed

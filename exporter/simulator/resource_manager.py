@@ -12,11 +12,11 @@ from uuid import uuid4
 from exporter.simulator import identity, ticks
 from exporter.simulator.answers import Answer, Ending, gateway_error, json_answer
 from exporter.simulator.arm_errors import group_not_found, job_not_found, vault_not_found
-from exporter.simulator.arm_json import vault_document
 from exporter.simulator.faults import Circumstances
 from exporter.simulator.filters import FilterError, parse_filter
 from exporter.simulator.paging import Position, next_link, read_token
 from exporter.simulator.recording import RecordedRequest, Request
+from exporter.simulator.vault_json import vault_document
 
 if TYPE_CHECKING:
     from exporter.simulator.arm_json import Document
@@ -147,7 +147,7 @@ class ResourceManager:
         if vault is None:
             return vault_not_found(call.parts["group"], call.parts["name"])
         if call.api == "vault":
-            return json_answer(vault_document(vault))
+            return json_answer(vault_document(vault, call.api_version))
         region = vault.subscription_id, vault.location
         answer = self.limiter.refusal(*region, self._clock())
         if answer is None:
@@ -173,7 +173,7 @@ class ResourceManager:
             return after
         first = after.order if after else 0
         last = first + _VAULTS_PER_PAGE
-        documents = [vault_document(vault) for vault in vaults[first:last]]
+        documents = [vault_document(vault, call.api_version) for vault in vaults[first:last]]
         return self._page(call, documents, Position(last, "") if last < len(vaults) else None)
 
     def _jobs(self, call: _Call, vault: Vault) -> Answer:
