@@ -11,10 +11,15 @@ from uuid import uuid4
 
 from exporter.simulator import identity, ticks
 from exporter.simulator.answers import Answer, Ending, gateway_error, json_answer
-from exporter.simulator.arm_errors import group_not_found, job_not_found, vault_not_found
+from exporter.simulator.arm_errors import (
+    group_not_found,
+    job_not_found,
+    subscription_not_found,
+    vault_not_found,
+)
 from exporter.simulator.faults import Circumstances
 from exporter.simulator.filters import FilterError, parse_filter
-from exporter.simulator.paging import Position, next_link, read_token
+from exporter.simulator.paging import Position, next_link, read_token, write_token
 from exporter.simulator.recording import RecordedRequest, Request
 from exporter.simulator.vault_json import vault_document
 
@@ -44,8 +49,6 @@ _ROUTES: Final = {
     }.items()
 }
 _API_VERSION: Final = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
-# Azure's page sizes vary between these and three times as many (F§3).
-_VAULTS_PER_PAGE: Final = 200
 
 
 @dataclass(slots=True)
@@ -83,6 +86,7 @@ class ResourceManager:
         identity: Identity,
         limiter: ReadLimiter,
         page_size: int,
+        vaults_page_size: int,
         most_recorded: int,
     ) -> None:
         self._catalogue = catalogue
@@ -90,6 +94,7 @@ class ResourceManager:
         self._identity = identity
         self.limiter = limiter
         self._page_size = page_size
+        self._vaults_page_size = vaults_page_size
         self.recorded: deque[RecordedRequest] = deque(maxlen=most_recorded)
         self.base_url = ""
         self.injections: list[Injection] = []
@@ -155,26 +160,26 @@ class ResourceManager:
         return answer.with_headers(self.limiter.headers(*region))
 
     def _vaults(self, call: _Call) -> Answer:
-        subscription = call.parts["subscription"].lower()
-        group = call.parts.get("group", "").lower()
-        vaults = [
-            vault
-            for vault in self._catalogue.vaults
-            if vault.subscription_id.lower() == subscription
-            and group in ("", vault.resource_group.lower())
-        ]
-        if group and not vaults:
-            return group_not_found(call.parts["group"])
-        if not vaults:
-            message = f"The subscription '{subscription}' could not be found."
-            return gateway_error(404, "SubscriptionNotFound", message)
+        subscription, group = call.parts["subscription"], call.parts.get("group", "")
+        if not self._catalogue.knows_subscription(subscription):
+            return subscription_not_found(subscription)
+        if group and not self._catalogue.knows_group(subscription, group):
+            return group_not_found(group)
         after = _position(call)
         if isinstance(after, Answer):
             return after
-        first = after.order if after else 0
-        last = first + _VAULTS_PER_PAGE
-        documents = [vault_document(vault, call.api_version) for vault in vaults[first:last]]
-        return self._page(call, documents, Position(last, "") if last < len(vaults) else None)
+        # Sorted, so that a vault that comes or goes between two pages shifts no other.
+        vaults = {
+            vault.id.lower(): vault
+            for vault in self._catalogue.vaults
+            if vault.subscription_id.lower() == subscription.lower()
+            and group.lower() in ("", vault.resource_group.lower())
+        }
+        left = sorted(key for key in vaults if after is None or key > after.name)
+        page = left[: self._vaults_page_size]
+        documents = [vault_document(vaults[key], call.api_version) for key in page]
+        end = Position(0, page[-1]) if len(left) > len(page) else None
+        return self._page(call, documents, end, parameter="$skiptoken")
 
     def _jobs(self, call: _Call, vault: Vault) -> Answer:
         after = _position(call)
@@ -203,7 +208,14 @@ class ResourceManager:
         )
         return job_not_found() if document is None else json_answer(document)
 
-    def _page(self, call: _Call, documents: list[Document], end: Position | None) -> Answer:
+    def _page(
+        self,
+        call: _Call,
+        documents: list[Document],
+        end: Position | None,
+        *,
+        parameter: str = "$skipToken",
+    ) -> Answer:
         """A page. The last one has no nextLink at all (F§3)."""
         page: Document = {"value": documents}
         if end is not None:
@@ -212,7 +224,8 @@ class ResourceManager:
                 for key, value in call.request.query.items()
                 if key.lower() != "$skiptoken"
             }
-            page["nextLink"] = next_link(self.base_url, quote(call.request.path), query, end)
+            query[parameter] = write_token(end)
+            page["nextLink"] = next_link(self.base_url, quote(call.request.path), query)
         return json_answer(page)
 
 

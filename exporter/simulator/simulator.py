@@ -7,7 +7,7 @@ from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from exporter.simulator import identity
+from exporter.simulator import identity, ticks
 from exporter.simulator.catalogue import Catalogue
 from exporter.simulator.clock import Clock, system_clock
 from exporter.simulator.identity import Identity
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from exporter.simulator.answers import Answer
     from exporter.simulator.faults import Fault
     from exporter.simulator.fleet import Fleet
+    from exporter.simulator.inventory import Vault
     from exporter.simulator.recording import RecordedRequest, Request
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -39,6 +40,7 @@ class Simulator:
         clock: The service's time; ``fleet`` has the schedules' own.
         rate_limit: On reads of jobs; None for no limit.
         page_size: Jobs in a page of a list.
+        vaults_page_size: Vaults in one; Azure's pages have from 180 to 610 (F§3).
         latency: Every answer comes this late.
         token_lifetime: Counted in the machine's time.
         host: Where it listens.
@@ -55,6 +57,7 @@ class Simulator:
         clock: Clock = system_clock,
         rate_limit: RateLimit | None = None,
         page_size: int = 400,
+        vaults_page_size: int = 200,
         latency: timedelta = timedelta(),
         token_lifetime: timedelta = timedelta(hours=24),
         host: str = _LOOPBACK,
@@ -62,6 +65,7 @@ class Simulator:
     ) -> None:
         self._lock = Lock()
         self._latency = latency
+        self._clock = clock
         self._identity = Identity(token_lifetime)
         self._catalogue = Catalogue(fleet)
         self._manager = ResourceManager(
@@ -70,6 +74,7 @@ class Simulator:
             identity=self._identity,
             limiter=ReadLimiter(rate_limit),
             page_size=page_size,
+            vaults_page_size=vaults_page_size,
             most_recorded=_MOST_RECORDED,
         )
         self._server = Server(self._respond, host, port)
@@ -172,13 +177,31 @@ class Simulator:
         with self._lock:
             self._manager.injections.clear()
 
+    def put_vault(self, vault: Vault) -> None:
+        """Let a vault appear with its jobs, or change.
+
+        It replaces the vault of that id. Its subscription need not have had vaults before, and is
+        in those management groups that the fleet puts it in.
+        """
+        with self._lock:
+            self._catalogue.put_vault(vault, self._now())
+
+    def remove_vault(self, vault_id: str) -> None:
+        """Let a vault go away with its jobs; its subscription and resource group stay.
+
+        Raises:
+            KeyError: There is no such vault.
+        """
+        with self._lock:
+            self._catalogue.remove_vault(vault_id, self._now())
+
     def put_job(self, vault_id: str, payload: Mapping[str, Any]) -> None:
         """Serve a job object in its detail form as it is; lists leave its extendedInfo out.
 
         It replaces the job of that ``name``. A vault that the fleet lacks is created.
         """
         with self._lock:
-            self._catalogue.put_job(vault_id, payload)
+            self._catalogue.put_job(vault_id, payload, self._now())
 
     def remove_job(self, vault_id: str, name: str) -> None:
         """Take a put job out again.
@@ -187,7 +210,10 @@ class Simulator:
             KeyError: No such job was put.
         """
         with self._lock:
-            self._catalogue.remove_job(vault_id, name)
+            self._catalogue.remove_job(vault_id, name, self._now())
+
+    def _now(self) -> int:
+        return ticks.from_datetime(self._clock())
 
     def _respond(self, request: Request) -> Answer:
         with self._lock:
