@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from exporter.simulator import ticks
@@ -179,7 +178,7 @@ def _judge(document: Document, criteria: Criteria) -> tuple[Position, bool]:
     """
     properties = document.get("properties")
     fields = properties if isinstance(properties, dict) else {}
-    start = _start(fields.get("startTime"))
+    start = ticks.from_text(fields.get("startTime"))
     accepted = criteria.job_id in ("", str(document["name"]).lower()) and criteria.accept(
         status=str(fields.get("status", criteria.status)),
         operation=str(fields.get("operation", criteria.operation)),
@@ -192,14 +191,6 @@ def _judge(document: Document, criteria: Criteria) -> tuple[Position, bool]:
     early = criteria.start is not None and start < criteria.start
     late = criteria.end is not None and start > criteria.end
     return Position(-start, str(document["name"])), accepted and not early and not late
-
-
-def _start(text: object) -> int | None:
-    try:
-        instant = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return ticks.from_datetime(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
 
 
 def _vault_of_id(vault_id: str) -> Vault:

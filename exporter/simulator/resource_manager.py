@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from exporter.simulator.injections import Injection
     from exporter.simulator.inventory import Vault
     from exporter.simulator.limits import ReadLimiter
+    from exporter.simulator.resource_graph import ResourceGraph
 
 _SUBSCRIPTION: Final = r"/subscriptions/(?P<subscription>[^/]+)"
 _GROUP: Final = r"/resourceGroups/(?P<group>[^/]+)"
@@ -45,6 +46,7 @@ _ROUTES: Final = {
         "vaults": f"{_SUBSCRIPTION}(?:{_GROUP})?{_VAULTS}",
         "vault": _VAULT,
         "list": f"{_VAULT}/backupJobs",
+        "graph": r"/providers/Microsoft\.ResourceGraph/resources",
         "detail": f"{_VAULT}/backupJobs/(?P<job>[^/]+)",
     }.items()
 }
@@ -85,6 +87,7 @@ class ResourceManager:
         clock: Clock,
         identity: Identity,
         limiter: ReadLimiter,
+        graph: ResourceGraph,
         page_size: int,
         vaults_page_size: int,
         most_recorded: int,
@@ -93,6 +96,7 @@ class ResourceManager:
         self._clock = clock
         self._identity = identity
         self.limiter = limiter
+        self.graph = graph
         self._page_size = page_size
         self._vaults_page_size = vaults_page_size
         self.recorded: deque[RecordedRequest] = deque(maxlen=most_recorded)
@@ -114,6 +118,7 @@ class ResourceManager:
                 vault=vault.id if vault else "",
                 job_id=call.parts.get("job", ""),
                 at=self._clock(),
+                body=request.body.decode(errors="replace"),
             )
         )
         request_id = str(uuid4())
@@ -132,18 +137,20 @@ class ResourceManager:
             if injection.befalls(call.api, *about):
                 path = quote(call.request.path, safe="/()")
                 url = f"{self.base_url}{path}?{urlencode(call.request.query, quote_via=quote)}"
-                circumstances = Circumstances(url, call.request.path, self._clock())
+                circumstances = Circumstances(call.api, url, call.request.path, self._clock())
                 return injection.use().spoil(answer, circumstances)
         return answer
 
     def _answer(self, call: _Call, vault: Vault | None) -> Answer:
-        if call.request.method != "GET":
+        if call.request.method != ("POST" if call.api == "graph" else "GET"):
             return gateway_error(405, "MethodNotAllowed", "The simulator only reads.")
         if call.api == "token":
             return self._identity.issue(call.request.query, call.request.headers)
         refusal = self._identity.refusal(call.request.headers) or _bad_version(call)
         if refusal is not None:
             return refusal
+        if call.api == "graph":
+            return self.graph.answer(call.request.body, self._clock())
         return self._vaults(call) if call.api == "vaults" else self._about_vault(call, vault)
 
     def _about_vault(self, call: _Call, vault: Vault | None) -> Answer:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from exporter.simulator import identity, ticks
 from exporter.simulator.catalogue import Catalogue
 from exporter.simulator.clock import Clock, system_clock
+from exporter.simulator.graph_quota import GRAPH_QUOTA, GraphQuota
 from exporter.simulator.identity import Identity
 from exporter.simulator.injections import Api, Injection
 from exporter.simulator.limits import RateLimit, ReadLimiter
+from exporter.simulator.resource_graph import ResourceGraph
 from exporter.simulator.resource_manager import ResourceManager
 from exporter.simulator.server import Server
 
@@ -41,6 +43,8 @@ class Simulator:
         rate_limit: On reads of jobs; None for no limit.
         page_size: Jobs in a page of a list.
         vaults_page_size: Vaults in one; Azure's pages have from 180 to 610 (F§3).
+        graph_quota: On queries of Resource Graph; None for no limit.
+        graph_lag: Resource Graph shows what was there so long ago.
         latency: Every answer comes this late.
         token_lifetime: Counted in the machine's time.
         host: Where it listens.
@@ -58,6 +62,8 @@ class Simulator:
         rate_limit: RateLimit | None = None,
         page_size: int = 400,
         vaults_page_size: int = 200,
+        graph_quota: RateLimit | None = GRAPH_QUOTA,
+        graph_lag: timedelta = timedelta(),
         latency: timedelta = timedelta(),
         token_lifetime: timedelta = timedelta(hours=24),
         host: str = _LOOPBACK,
@@ -67,12 +73,14 @@ class Simulator:
         self._latency = latency
         self._clock = clock
         self._identity = Identity(token_lifetime)
-        self._catalogue = Catalogue(fleet)
+        lag = ticks.from_timedelta(graph_lag)
+        self._catalogue = Catalogue(fleet, lag)
         self._manager = ResourceManager(
             catalogue=self._catalogue,
             clock=clock,
             identity=self._identity,
             limiter=ReadLimiter(rate_limit),
+            graph=ResourceGraph(self._catalogue, GraphQuota(graph_quota), lag),
             page_size=page_size,
             vaults_page_size=vaults_page_size,
             most_recorded=_MOST_RECORDED,
@@ -139,6 +147,16 @@ class Simulator:
     def rate_limit(self, limit: RateLimit | None) -> None:
         with self._lock:
             self._manager.limiter = ReadLimiter(limit)
+
+    @property
+    def graph_quota(self) -> RateLimit | None:
+        """The quota of Resource Graph in force. A new one starts with a fresh counter."""
+        return self._manager.graph.quota.limit
+
+    @graph_quota.setter
+    def graph_quota(self, quota: RateLimit | None) -> None:
+        with self._lock:
+            self._manager.graph.quota = GraphQuota(quota)
 
     def inject(
         self,
