@@ -20,7 +20,7 @@ from exporter.metrics.families import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from exporter.backup.rollup import Rollup
     from exporter.metrics.snapshot import VaultSnapshot
@@ -64,6 +64,8 @@ def render(families: Sequence[Family[Any]], rows: Rows) -> list[str]:
 def _column(family: Family[Any], rows: Rows) -> str:
     lines: list[str] = []
     start, names, samples = f"{family.name}{{", family.labels, family.samples
+    if free := family.free_labels:
+        rows = [(",".join([common, *_pairs(free(row))]), row) for common, row in rows]
     # Statuses, tasks and the like are few, and the same in all rows.
     own: dict[tuple[str, ...], str] = {(): ""}
     for common, row in rows:
@@ -74,6 +76,10 @@ def _column(family: Family[Any], rows: Rows) -> str:
             number = value if value.__class__ is int else format_value(value)
             lines.append(f"{start}{common}{labels}}} {number}\n")
     return "".join(lines)
+
+
+def _pairs(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
+    return (_labels((name,), (value,)) for name, value in labels)
 
 
 def _labels(names: tuple[str, ...], values: tuple[str, ...]) -> str:

@@ -63,18 +63,23 @@ class PageStore:
         with self._changing:
             self._generation += 1
             generation = self._generation
+        self.arrange(vaults)
+        return partial(self._publish, generation)
+
+    def arrange(self, vaults: Iterable[Vault]) -> None:
+        """Say the same anew; whoever publishes goes on."""
+        with self._changing:
             self._parts = {vault.id: self._parts.get(vault.id) for vault in vaults}
             self.snapshots = {k: v for k, v in self.snapshots.items() if k in self._parts}
             self._stale = True
         self._build_soon()
-        return partial(self._publish, generation)
 
     def _publish(self, generation: int, snapshot: VaultSnapshot) -> None:
         """Replace one vault's part. Rendering happens in the caller's thread, beside others'."""
         started = time.perf_counter()
         part = vault_blocks(snapshot, self._parts.get(snapshot.vault.id))
         with self._changing:
-            if generation != self._generation:
+            if generation != self._generation or snapshot.vault.id not in self._parts:
                 return
             self._parts[snapshot.vault.id] = part
             self.snapshots = {**self.snapshots, snapshot.vault.id: snapshot}

@@ -23,8 +23,10 @@ from exporter.simulator.faults import (
 )
 from exporter.simulator.fleet import Fleet
 from exporter.simulator.injections import Injection
+from exporter.simulator.inventory import ProtectedItem, Redundancy, Vault, Workload
 from exporter.simulator.limits import RateLimit
 from exporter.simulator.recording import RecordedRequest
+from exporter.simulator.schedule import Schedule
 from exporter.simulator.simulator import Simulator
 from exporter.simulator.sized import sized_fleet
 
@@ -41,13 +43,18 @@ __all__ = [
     "LoopingNextLink",
     "MalformedJobs",
     "ManualClock",
+    "ProtectedItem",
     "RateLimit",
     "RecordedRequest",
+    "Redundancy",
     "Reset",
+    "Schedule",
     "Simulator",
     "Stall",
     "Throttled",
     "TruncatedJson",
+    "Vault",
+    "Workload",
     "WrongContentType",
     "demo_fleet",
     "sized_fleet",

@@ -101,6 +101,12 @@ def vault_not_found(group: str, vault: str) -> Answer:
     )
 
 
+def subscription_not_found(subscription: str) -> Answer:
+    """No such subscription."""
+    message = f"The subscription '{subscription}' could not be found."
+    return gateway_error(404, "SubscriptionNotFound", message)
+
+
 def group_not_found(group: str) -> Answer:
     """No such resource group."""
     return gateway_error(

@@ -10,7 +10,6 @@ from exporter.simulator.lifecycle import observe, tasks
 from exporter.simulator.property_bag import internal_property_bag, property_bag
 
 if TYPE_CHECKING:
-    from exporter.simulator.inventory import Vault
     from exporter.simulator.job import Job
     from exporter.simulator.lifecycle import Observation, Task
     from exporter.simulator.outcomes import ErrorDetail
@@ -56,19 +55,6 @@ def detail_document(job: Job, now: int, api_version: str) -> Document:
     document = list_document(job, seen, api_version)
     document["properties"]["extendedInfo"] = _extended_info(job, seen, api_version)
     return document
-
-
-def vault_document(vault: Vault) -> Document:
-    """A vault."""
-    return {
-        "location": vault.location,
-        "name": vault.name,
-        "etag": "W/\"datetime'2024-01-01T00%3A00%3A00.0000000Z'\"",
-        "properties": {"provisioningState": "Succeeded"},
-        "id": vault.id,
-        "type": "Microsoft.RecoveryServices/vaults",
-        "sku": {"name": "RS0", "tier": "Standard"},
-    }
 
 
 def _properties(job: Job, seen: Observation, api_version: str) -> Document:

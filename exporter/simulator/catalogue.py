@@ -1,9 +1,8 @@
-"""The jobs that are served: the fleet's, and those put there to be replayed."""
+"""What is served: the fleet's vaults and jobs, and those put there or taken away meanwhile."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from exporter.simulator import ticks
@@ -11,6 +10,7 @@ from exporter.simulator.arm_json import detail_document, list_document
 from exporter.simulator.inventory import Vault
 from exporter.simulator.lifecycle import Observation, observe
 from exporter.simulator.paging import Position
+from exporter.simulator.past import Remembering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,33 +27,88 @@ Listed = tuple["Job", Observation]
 
 
 class Catalogue:
-    """Finds vaults, job lists and jobs."""
+    """Finds vaults, job lists and jobs. All instants are in ticks.
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-        self._vaults = {vault.id.lower(): vault for vault in fleet.vaults}
-        self._put: dict[str, dict[str, Document]] = {}
+    Args:
+        lag: How long ago the world may be asked for, in ticks.
+
+    Attributes:
+        fleet: The rules of its jobs.
+    """
+
+    def __init__(self, fleet: Fleet, lag: int = 0) -> None:
+        self.fleet = fleet
+        self._lag = lag
+        self._vaults = Remembering({vault.id.lower(): vault for vault in fleet.vaults}, lag)
+        self._put: dict[str, Remembering[str, Document]] = {}
+        # Both outlive their last vault.
+        self._subscriptions = {
+            subscription.lower()
+            for subscriptions in fleet.management_groups.values()
+            for subscription in subscriptions
+        }
+        self._groups: set[tuple[str, str]] = set()
+        for vault in fleet.vaults:
+            self._know_place(vault)
 
     @property
     def vaults(self) -> list[Vault]:
         """All of them, in the fleet's order."""
         return list(self._vaults.values())
 
+    def vaults_at(self, instant: int) -> list[Vault]:
+        """All that there were."""
+        return list(self._vaults.at(instant).values())
+
     def vault(self, vault_id: str) -> Vault | None:
         """The vault of an id."""
         return self._vaults.get(vault_id.lower())
 
-    def put_job(self, vault_id: str, payload: Mapping[str, Any]) -> None:
+    def knows_subscription(self, subscription_id: str) -> bool:
+        """Whether there is such a subscription, with or without vaults."""
+        return subscription_id.lower() in self._subscriptions
+
+    def knows_group(self, subscription_id: str, group: str) -> bool:
+        """Whether there is, or was, a vault in such a resource group."""
+        return (subscription_id.lower(), group.lower()) in self._groups
+
+    def put_vault(self, vault: Vault, now: int) -> None:
+        """Let a vault appear, or change."""
+        self._know_place(vault)
+        self._vaults.put(vault.id.lower(), vault, now)
+
+    def remove_vault(self, vault_id: str, now: int) -> None:
+        """Let a vault go away, with the jobs that were put there."""
+        key = vault_id.lower()
+        self._vaults.remove(key, now)
+        put = self._put_jobs(key)
+        for name in list(put):
+            put.remove(name, now)
+
+    def put_job(self, vault_id: str, payload: Mapping[str, Any], now: int) -> None:
         """Serve a job object as it is, in a vault that need not exist."""
         key = vault_id.lower()
-        if key not in self._vaults:
-            self._vaults[key] = _vault_of_id(vault_id)
+        if self._vaults.get(key) is None:
+            self.put_vault(_vault_of_id(vault_id), now)
         document: Document = json.loads(json.dumps(payload))
-        self._put.setdefault(key, {})[str(document["name"]).lower()] = document
+        self._put_jobs(key).put(str(document["name"]).lower(), document, now)
 
-    def remove_job(self, vault_id: str, name: str) -> None:
+    def remove_job(self, vault_id: str, name: str, now: int) -> None:
         """Take a job that was put back out."""
-        del self._put[vault_id.lower()][name.lower()]
+        self._put_jobs(vault_id.lower()).remove(name.lower(), now)
+
+    def put_jobs_at(self, vault: Vault, instant: int) -> dict[str, Document]:
+        """The jobs that had been put into a vault, by lower-case name."""
+        put = self._put.get(vault.id.lower())
+        return put.at(instant) if put else {}
+
+    def _put_jobs(self, key: str) -> Remembering[str, Document]:
+        return self._put.setdefault(key, Remembering({}, self._lag))
+
+    def _know_place(self, vault: Vault) -> None:
+        subscription = vault.subscription_id.lower()
+        self._subscriptions.add(subscription)
+        self._groups.add((subscription, vault.resource_group.lower()))
 
     def page(
         self,
@@ -67,7 +122,7 @@ class Catalogue:
     ) -> tuple[list[Document], Position | None]:
         """One page of jobs, newest first, and where it ended unless it is the last."""
         found: dict[Position, Listed | Document] = {}
-        put = self._put.get(vault.id.lower(), {})
+        put = self._put_jobs(vault.id.lower())
         for document in put.values():
             position, accepted = _judge(document, criteria)
             if accepted:
@@ -76,7 +131,7 @@ class Catalogue:
         latest = now if after is None else -after.order
         matching = self._matching(vault, criteria, now=now, latest=latest)
         found.update(
-            (position, listed) for position, listed in matching if listed[0].name not in put
+            (position, listed) for position, listed in matching if put.get(listed[0].name) is None
         )
         positions = sorted(p for p in found if after is None or p > after)
         jobs = [_listed_document(found[position], api_version) for position in positions[:size]]
@@ -84,17 +139,17 @@ class Catalogue:
 
     def detail(self, vault: Vault, name: str, *, now: int, api_version: str) -> Document | None:
         """One job with all it has."""
-        put = self._put.get(vault.id.lower(), {}).get(name.lower())
+        put = self._put_jobs(vault.id.lower()).get(name.lower())
         if put is not None:
             return put
-        job = self._fleet.job(vault, name, now)
+        job = self.fleet.job(vault, name, now)
         return None if job is None else detail_document(job, now, api_version)
 
     def _matching(
         self, vault: Vault, criteria: Criteria, *, now: int, latest: int
     ) -> Iterator[tuple[Position, Listed]]:
         end = latest if criteria.end is None else min(criteria.end, latest)
-        for job in self._fleet.jobs(vault, criteria.start, end, now):
+        for job in self.fleet.jobs(vault, criteria.start, end, now):
             if criteria.job_id not in ("", job.name):
                 continue
             seen = observe(job, now)
@@ -123,7 +178,7 @@ def _judge(document: Document, criteria: Criteria) -> tuple[Position, bool]:
     """
     properties = document.get("properties")
     fields = properties if isinstance(properties, dict) else {}
-    start = _start(fields.get("startTime"))
+    start = ticks.from_text(fields.get("startTime"))
     accepted = criteria.job_id in ("", str(document["name"]).lower()) and criteria.accept(
         status=str(fields.get("status", criteria.status)),
         operation=str(fields.get("operation", criteria.operation)),
@@ -136,14 +191,6 @@ def _judge(document: Document, criteria: Criteria) -> tuple[Position, bool]:
     early = criteria.start is not None and start < criteria.start
     late = criteria.end is not None and start > criteria.end
     return Position(-start, str(document["name"])), accepted and not early and not late
-
-
-def _start(text: object) -> int | None:
-    try:
-        instant = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return ticks.from_datetime(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
 
 
 def _vault_of_id(vault_id: str) -> Vault:

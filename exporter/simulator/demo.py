@@ -30,6 +30,8 @@ _DATA: Final = "c8b7a3d4-2e19-4f6a-8d05-7be1490c5a36"
 def demo_fleet(*, seed: int = 1, speed: float = 1.0, anchor: datetime | None = None) -> Fleet:
     """Make the fleet of the demo: 3 vaults, 24 items, 5 days of history.
 
+    Its subscriptions are in the management group ``mg-demo``.
+
     At the anchor some jobs run already, and others start, progress and end all the time.
 
     Args:
@@ -45,6 +47,8 @@ def demo_fleet(*, seed: int = 1, speed: float = 1.0, anchor: datetime | None = N
             name="rsv-prod-weu",
             location="westeurope",
             items=(*_machines(), *_long_backup()),
+            tags={"environment": "production", "team": "platform", "cost-center": "4711"},
+            cross_region_restore=True,
         ),
         Vault(
             subscription_id=_PRODUCTION,
@@ -52,6 +56,9 @@ def demo_fleet(*, seed: int = 1, speed: float = 1.0, anchor: datetime | None = N
             name="rsv-branch-neu",
             location="northeurope",
             items=(*_branch_machines(), *_shares()),
+            tags={"environment": "branch", "team": "field-it"},
+            sku="Standard",
+            redundancy="LocallyRedundant",
         ),
         Vault(
             subscription_id=_DATA,
@@ -59,10 +66,17 @@ def demo_fleet(*, seed: int = 1, speed: float = 1.0, anchor: datetime | None = N
             name="rsv-data-weu",
             location="westeurope",
             items=(*_sql_databases(), *_hana_databases()),
+            redundancy="ZoneRedundant",
         ),
     )
     timescale = Timescale(anchor or system_clock(), speed)
-    return Fleet(vaults, timescale, seed=seed, retention=HISTORY)
+    return Fleet(
+        vaults,
+        timescale,
+        seed=seed,
+        retention=HISTORY,
+        management_groups={"mg-demo": (_PRODUCTION, _DATA)},
+    )
 
 
 def _machines() -> tuple[ProtectedItem, ...]:

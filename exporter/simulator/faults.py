@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from exporter.simulator.answers import Answer, Ending
 from exporter.simulator.arm_errors import ErrorKind, azure_error
+from exporter.simulator.graph_errors import access_denied, rate_limited
 from exporter.simulator.limits import RateLimit, throttled
 
 if TYPE_CHECKING:
@@ -46,9 +47,11 @@ class Circumstances:
     """What a fault may need to know of the request it spoils.
 
     Attributes:
+        api: As in RecordedRequest.
         url: Of the request, with its query.
     """
 
+    api: str
     url: str
     path: str
     now: datetime
@@ -68,7 +71,9 @@ class HttpError:
     kind: ErrorKind
 
     def spoil(self, answer: Answer, circumstances: Circumstances) -> Answer:
-        """The error instead."""
+        """The error instead; Resource Graph says in its own way that something is forbidden."""
+        if circumstances.api == "graph" and self.kind == "forbidden":
+            return access_denied(circumstances.now)
         return azure_error(self.kind, circumstances.path)
 
 
@@ -78,8 +83,8 @@ class Throttled:
 
     Attributes:
         wait: After this the client may try again; whole seconds.
-        told: Where the wait stands besides the message: as seconds or as a date in the
-            Retry-After header, or nowhere.
+        told: Where the wait stands besides the message (with Resource Graph: besides its quota
+            header): as seconds or as a date in the Retry-After header, or nowhere.
     """
 
     wait: timedelta
@@ -87,7 +92,11 @@ class Throttled:
 
     def spoil(self, answer: Answer, circumstances: Circumstances) -> Answer:
         """The 429 instead."""
-        refused = throttled(RateLimit(), round(self.wait.total_seconds()))
+        seconds = round(self.wait.total_seconds())
+        if circumstances.api == "graph":
+            refused = rate_limited(circumstances.now, seconds)
+        else:
+            refused = throttled(RateLimit(), seconds)
         headers = dict(refused.headers)
         del headers["Retry-After"]
         if self.told == "seconds":
@@ -173,16 +182,17 @@ class MalformedJobs:
         """The list with one of them before each good job, the rest at its end."""
 
         def mixed(page: Page) -> Page:
-            pairs = zip_longest(self.jobs, page["value"], fillvalue=_NOTHING)
+            key = "data" if "data" in page else "value"
+            pairs = zip_longest(self.jobs, page[key], fillvalue=_NOTHING)
             value = [job for pair in pairs for job in pair if job is not _NOTHING]
-            return {**page, "value": value}
+            return {**page, key: value}
 
         return _with_page(answer, mixed)
 
 
 @dataclass(frozen=True, slots=True)
 class LoopingNextLink:
-    """The nextLink leads back to the same page."""
+    """The nextLink leads back to the same page; Resource Graph has none."""
 
     def spoil(self, answer: Answer, circumstances: Circumstances) -> Answer:
         """The list with that link."""
@@ -191,7 +201,7 @@ class LoopingNextLink:
 
 @dataclass(frozen=True, slots=True)
 class ForeignNextLink:
-    """The nextLink leads to another host, which must not see the token."""
+    """The nextLink leads to another host, which must not see the token; not in Resource Graph."""
 
     url: str
 
@@ -205,8 +215,20 @@ class EmptyList:
     """A list without jobs, though there are some."""
 
     def spoil(self, answer: Answer, circumstances: Circumstances) -> Answer:
-        """The empty list."""
-        return _with_page(answer, lambda _: {"value": []})
+        """The empty list, or a result without rows."""
+
+        def emptied(page: Page) -> Page:
+            if "data" not in page:
+                return {"value": []}
+            return {
+                "totalRecords": 0,
+                "count": 0,
+                "data": [],
+                "facets": [],
+                "resultTruncated": "false",
+            }
+
+        return _with_page(answer, emptied)
 
 
 def _with_page(answer: Answer, change: Callable[[Page], Page]) -> Answer:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 from exporter.simulator import ticks
 from exporter.simulator.job import Job
 from exporter.simulator.job_names import Place, name_of, place_of
+from exporter.simulator.schedule import LONGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from exporter.simulator.clock import Timescale
     from exporter.simulator.inventory import Vault
@@ -24,6 +25,7 @@ class Fleet:
 
     Args:
         retention: How much schedule time a job is known after its start.
+        management_groups: The ids of the subscriptions in each.
     """
 
     def __init__(
@@ -33,8 +35,12 @@ class Fleet:
         *,
         seed: int,
         retention: timedelta = timedelta(days=35),
+        management_groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.vaults = tuple(vaults)
+        self.management_groups = {
+            name: tuple(subscriptions) for name, subscriptions in (management_groups or {}).items()
+        }
         self.timescale = timescale
         self._retention = ticks.from_timedelta(retention)
         self._seed = seed
@@ -55,6 +61,22 @@ class Fleet:
         ]
         found.sort(key=lambda job: (-job.start, job.name))
         return found
+
+    def jobs_touching(self, vault: Vault, started: int, ended: int, now: int) -> Iterator[Job]:
+        """Jobs that exist now, and all of them that run, start or end since two instants.
+
+        Others may be among them.
+        """
+        oldest = self.timescale.to_schedule(now) - self._retention
+        started = self.timescale.to_schedule(started)
+        ended = self.timescale.to_schedule(min(ended, now))
+        for item_index, item in enumerate(vault.items):
+            for schedule_index, schedule in enumerate(item.schedules):
+                since = max(oldest, min(started, ended - schedule.longest))
+                for slot in schedule.slots(since, self.timescale.to_schedule(now)):
+                    job = self._job(vault, Place(item_index, schedule_index, slot))
+                    if self.timescale.to_clock(oldest) <= job.start <= now:
+                        yield job
 
     def job(self, vault: Vault, name: str, now: int) -> Job | None:
         """The job of a name, if it exists now."""
@@ -83,7 +105,9 @@ class Fleet:
             # Not a round number of ticks: start times have all seven digits (F§4).
             + int.from_bytes(dice[2:5]) % 10_000
         )
-        lasts = takes * outcome.lasts * (0.85 + 0.3 * int.from_bytes(dice[5:9]) / 2**32)
+        lasts = (
+            takes * outcome.lasts * (0.85 + (LONGEST - 0.85) * int.from_bytes(dice[5:9]) / 2**32)
+        )
         return Job(
             vault=vault,
             item=item,

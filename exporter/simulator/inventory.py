@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exporter.simulator.schedule import Schedule
+
+
+Redundancy = Literal["LocallyRedundant", "GeoRedundant", "ZoneRedundant"]
 
 
 class Workload(Enum):
@@ -70,13 +75,23 @@ class ProtectedItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vault:
-    """A Recovery Services vault."""
+    """A Recovery Services vault.
+
+    Attributes:
+        sku: ``RS0`` or ``Standard`` (F§13).
+        redundancy: Of its storage.
+        cross_region_restore: Whether backups can be restored in the paired region.
+    """
 
     subscription_id: str
     resource_group: str
     name: str
     location: str
     items: tuple[ProtectedItem, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    sku: str = "RS0"
+    redundancy: Redundancy = "GeoRedundant"
+    cross_region_restore: bool = False
 
     @property
     def id(self) -> str:

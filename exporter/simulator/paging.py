@@ -41,10 +41,9 @@ def read_token(token: str) -> Position:
             raise ValueError("not a position")
 
 
-def next_link(base_url: str, path: str, query: dict[str, str], position: Position) -> str:
-    """The full address of the page after a position: the same request with a token."""
-    parts = {**query, "$skipToken": write_token(position)}
+def next_link(base_url: str, path: str, query: dict[str, str]) -> str:
+    """The full address of the next page; the query has its token."""
     text = "&".join(
-        f"{quote(key, safe='-')}={quote(value, safe='')}" for key, value in parts.items()
+        f"{quote(key, safe='-')}={quote(value, safe='')}" for key, value in query.items()
     )
     return f"{base_url}{path}?{text}"

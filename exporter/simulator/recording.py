@@ -18,6 +18,7 @@ class Request:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class RecordedRequest:
     """A request and how it was answered.
 
     Attributes:
-        api: ``list``, ``detail``, ``vaults``, ``vault``, ``token`` or ``other``.
+        api: ``list``, ``detail``, ``vaults``, ``vault``, ``graph``, ``token`` or ``other``.
         status: 0 when nothing was sent.
         vault: Its id as configured; empty if the request is about none or an unknown one.
         job_id: Empty but for details.
@@ -40,3 +41,4 @@ class RecordedRequest:
     vault: str
     job_id: str
     at: datetime
+    body: str = ""

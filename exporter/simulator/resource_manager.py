@@ -11,12 +11,17 @@ from uuid import uuid4
 
 from exporter.simulator import identity, ticks
 from exporter.simulator.answers import Answer, Ending, gateway_error, json_answer
-from exporter.simulator.arm_errors import group_not_found, job_not_found, vault_not_found
-from exporter.simulator.arm_json import vault_document
+from exporter.simulator.arm_errors import (
+    group_not_found,
+    job_not_found,
+    subscription_not_found,
+    vault_not_found,
+)
 from exporter.simulator.faults import Circumstances
 from exporter.simulator.filters import FilterError, parse_filter
-from exporter.simulator.paging import Position, next_link, read_token
+from exporter.simulator.paging import Position, next_link, read_token, write_token
 from exporter.simulator.recording import RecordedRequest, Request
+from exporter.simulator.vault_json import vault_document
 
 if TYPE_CHECKING:
     from exporter.simulator.arm_json import Document
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from exporter.simulator.injections import Injection
     from exporter.simulator.inventory import Vault
     from exporter.simulator.limits import ReadLimiter
+    from exporter.simulator.resource_graph import ResourceGraph
 
 _SUBSCRIPTION: Final = r"/subscriptions/(?P<subscription>[^/]+)"
 _GROUP: Final = r"/resourceGroups/(?P<group>[^/]+)"
@@ -40,12 +46,11 @@ _ROUTES: Final = {
         "vaults": f"{_SUBSCRIPTION}(?:{_GROUP})?{_VAULTS}",
         "vault": _VAULT,
         "list": f"{_VAULT}/backupJobs",
+        "graph": r"/providers/Microsoft\.ResourceGraph/resources",
         "detail": f"{_VAULT}/backupJobs/(?P<job>[^/]+)",
     }.items()
 }
 _API_VERSION: Final = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
-# Azure's page sizes vary between these and three times as many (F§3).
-_VAULTS_PER_PAGE: Final = 200
 
 
 @dataclass(slots=True)
@@ -82,14 +87,18 @@ class ResourceManager:
         clock: Clock,
         identity: Identity,
         limiter: ReadLimiter,
+        graph: ResourceGraph,
         page_size: int,
+        vaults_page_size: int,
         most_recorded: int,
     ) -> None:
         self._catalogue = catalogue
         self._clock = clock
         self._identity = identity
         self.limiter = limiter
+        self.graph = graph
         self._page_size = page_size
+        self._vaults_page_size = vaults_page_size
         self.recorded: deque[RecordedRequest] = deque(maxlen=most_recorded)
         self.base_url = ""
         self.injections: list[Injection] = []
@@ -109,6 +118,7 @@ class ResourceManager:
                 vault=vault.id if vault else "",
                 job_id=call.parts.get("job", ""),
                 at=self._clock(),
+                body=request.body.decode(errors="replace"),
             )
         )
         request_id = str(uuid4())
@@ -127,18 +137,20 @@ class ResourceManager:
             if injection.befalls(call.api, *about):
                 path = quote(call.request.path, safe="/()")
                 url = f"{self.base_url}{path}?{urlencode(call.request.query, quote_via=quote)}"
-                circumstances = Circumstances(url, call.request.path, self._clock())
+                circumstances = Circumstances(call.api, url, call.request.path, self._clock())
                 return injection.use().spoil(answer, circumstances)
         return answer
 
     def _answer(self, call: _Call, vault: Vault | None) -> Answer:
-        if call.request.method != "GET":
+        if call.request.method != ("POST" if call.api == "graph" else "GET"):
             return gateway_error(405, "MethodNotAllowed", "The simulator only reads.")
         if call.api == "token":
             return self._identity.issue(call.request.query, call.request.headers)
         refusal = self._identity.refusal(call.request.headers) or _bad_version(call)
         if refusal is not None:
             return refusal
+        if call.api == "graph":
+            return self.graph.answer(call.request.body, self._clock())
         return self._vaults(call) if call.api == "vaults" else self._about_vault(call, vault)
 
     def _about_vault(self, call: _Call, vault: Vault | None) -> Answer:
@@ -147,7 +159,7 @@ class ResourceManager:
         if vault is None:
             return vault_not_found(call.parts["group"], call.parts["name"])
         if call.api == "vault":
-            return json_answer(vault_document(vault))
+            return json_answer(vault_document(vault, call.api_version))
         region = vault.subscription_id, vault.location
         answer = self.limiter.refusal(*region, self._clock())
         if answer is None:
@@ -155,26 +167,26 @@ class ResourceManager:
         return answer.with_headers(self.limiter.headers(*region))
 
     def _vaults(self, call: _Call) -> Answer:
-        subscription = call.parts["subscription"].lower()
-        group = call.parts.get("group", "").lower()
-        vaults = [
-            vault
-            for vault in self._catalogue.vaults
-            if vault.subscription_id.lower() == subscription
-            and group in ("", vault.resource_group.lower())
-        ]
-        if group and not vaults:
-            return group_not_found(call.parts["group"])
-        if not vaults:
-            message = f"The subscription '{subscription}' could not be found."
-            return gateway_error(404, "SubscriptionNotFound", message)
+        subscription, group = call.parts["subscription"], call.parts.get("group", "")
+        if not self._catalogue.knows_subscription(subscription):
+            return subscription_not_found(subscription)
+        if group and not self._catalogue.knows_group(subscription, group):
+            return group_not_found(group)
         after = _position(call)
         if isinstance(after, Answer):
             return after
-        first = after.order if after else 0
-        last = first + _VAULTS_PER_PAGE
-        documents = [vault_document(vault) for vault in vaults[first:last]]
-        return self._page(call, documents, Position(last, "") if last < len(vaults) else None)
+        # Sorted, so that a vault that comes or goes between two pages shifts no other.
+        vaults = {
+            vault.id.lower(): vault
+            for vault in self._catalogue.vaults
+            if vault.subscription_id.lower() == subscription.lower()
+            and group.lower() in ("", vault.resource_group.lower())
+        }
+        left = sorted(key for key in vaults if after is None or key > after.name)
+        page = left[: self._vaults_page_size]
+        documents = [vault_document(vaults[key], call.api_version) for key in page]
+        end = Position(0, page[-1]) if len(left) > len(page) else None
+        return self._page(call, documents, end, parameter="$skiptoken")
 
     def _jobs(self, call: _Call, vault: Vault) -> Answer:
         after = _position(call)
@@ -203,7 +215,14 @@ class ResourceManager:
         )
         return job_not_found() if document is None else json_answer(document)
 
-    def _page(self, call: _Call, documents: list[Document], end: Position | None) -> Answer:
+    def _page(
+        self,
+        call: _Call,
+        documents: list[Document],
+        end: Position | None,
+        *,
+        parameter: str = "$skipToken",
+    ) -> Answer:
         """A page. The last one has no nextLink at all (F§3)."""
         page: Document = {"value": documents}
         if end is not None:
@@ -212,7 +231,8 @@ class ResourceManager:
                 for key, value in call.request.query.items()
                 if key.lower() != "$skiptoken"
             }
-            page["nextLink"] = next_link(self.base_url, quote(call.request.path), query, end)
+            query[parameter] = write_token(end)
+            page["nextLink"] = next_link(self.base_url, quote(call.request.path), query)
         return json_answer(page)
 
 

@@ -12,6 +12,8 @@ from exporter.simulator.outcomes import COMPLETED, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# A job takes up to so many times the usual duration.
+LONGEST: Final = 1.15
 DAY: Final = timedelta(days=1)
 
 
@@ -41,6 +43,12 @@ class Schedule:
     def latest_delay(self) -> timedelta:
         """Jobs start late by less than this."""
         return self.takes / 20
+
+    @property
+    def longest(self) -> int:
+        """Jobs take less than this, in ticks."""
+        lasts = max(outcome.lasts for outcome in self.outcomes)
+        return ticks.from_timedelta(self.takes * lasts * LONGEST) + ticks.PER_SECOND
 
     def slots(self, start: int, end: int) -> Iterable[int]:
         """Slots whose jobs may start within two schedule times, in ticks."""

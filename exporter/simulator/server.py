@@ -139,4 +139,5 @@ def _request(request: HTTPServerRequest) -> Request:
         path=unquote(request.path),
         query=dict(parse_qsl(request.query, keep_blank_values=True)),
         headers=request.headers,
+        body=request.body,
     )

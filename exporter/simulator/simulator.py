@@ -7,12 +7,14 @@ from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from exporter.simulator import identity
+from exporter.simulator import identity, ticks
 from exporter.simulator.catalogue import Catalogue
 from exporter.simulator.clock import Clock, system_clock
+from exporter.simulator.graph_quota import GRAPH_QUOTA, GraphQuota
 from exporter.simulator.identity import Identity
 from exporter.simulator.injections import Api, Injection
 from exporter.simulator.limits import RateLimit, ReadLimiter
+from exporter.simulator.resource_graph import ResourceGraph
 from exporter.simulator.resource_manager import ResourceManager
 from exporter.simulator.server import Server
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from exporter.simulator.answers import Answer
     from exporter.simulator.faults import Fault
     from exporter.simulator.fleet import Fleet
+    from exporter.simulator.inventory import Vault
     from exporter.simulator.recording import RecordedRequest, Request
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -39,6 +42,9 @@ class Simulator:
         clock: The service's time; ``fleet`` has the schedules' own.
         rate_limit: On reads of jobs; None for no limit.
         page_size: Jobs in a page of a list.
+        vaults_page_size: Vaults in one; Azure's pages have from 180 to 610 (F§3).
+        graph_quota: On queries of Resource Graph; None for no limit.
+        graph_lag: Resource Graph shows what was there so long ago.
         latency: Every answer comes this late.
         token_lifetime: Counted in the machine's time.
         host: Where it listens.
@@ -55,6 +61,9 @@ class Simulator:
         clock: Clock = system_clock,
         rate_limit: RateLimit | None = None,
         page_size: int = 400,
+        vaults_page_size: int = 200,
+        graph_quota: RateLimit | None = GRAPH_QUOTA,
+        graph_lag: timedelta = timedelta(),
         latency: timedelta = timedelta(),
         token_lifetime: timedelta = timedelta(hours=24),
         host: str = _LOOPBACK,
@@ -62,14 +71,18 @@ class Simulator:
     ) -> None:
         self._lock = Lock()
         self._latency = latency
+        self._clock = clock
         self._identity = Identity(token_lifetime)
-        self._catalogue = Catalogue(fleet)
+        lag = ticks.from_timedelta(graph_lag)
+        self._catalogue = Catalogue(fleet, lag)
         self._manager = ResourceManager(
             catalogue=self._catalogue,
             clock=clock,
             identity=self._identity,
             limiter=ReadLimiter(rate_limit),
+            graph=ResourceGraph(self._catalogue, GraphQuota(graph_quota), lag),
             page_size=page_size,
+            vaults_page_size=vaults_page_size,
             most_recorded=_MOST_RECORDED,
         )
         self._server = Server(self._respond, host, port)
@@ -135,6 +148,16 @@ class Simulator:
         with self._lock:
             self._manager.limiter = ReadLimiter(limit)
 
+    @property
+    def graph_quota(self) -> RateLimit | None:
+        """The quota of Resource Graph in force. A new one starts with a fresh counter."""
+        return self._manager.graph.quota.limit
+
+    @graph_quota.setter
+    def graph_quota(self, quota: RateLimit | None) -> None:
+        with self._lock:
+            self._manager.graph.quota = GraphQuota(quota)
+
     def inject(
         self,
         fault: Fault,
@@ -172,13 +195,31 @@ class Simulator:
         with self._lock:
             self._manager.injections.clear()
 
+    def put_vault(self, vault: Vault) -> None:
+        """Let a vault appear with its jobs, or change.
+
+        It replaces the vault of that id. Its subscription need not have had vaults before, and is
+        in those management groups that the fleet puts it in.
+        """
+        with self._lock:
+            self._catalogue.put_vault(vault, self._now())
+
+    def remove_vault(self, vault_id: str) -> None:
+        """Let a vault go away with its jobs; its subscription and resource group stay.
+
+        Raises:
+            KeyError: There is no such vault.
+        """
+        with self._lock:
+            self._catalogue.remove_vault(vault_id, self._now())
+
     def put_job(self, vault_id: str, payload: Mapping[str, Any]) -> None:
         """Serve a job object in its detail form as it is; lists leave its extendedInfo out.
 
         It replaces the job of that ``name``. A vault that the fleet lacks is created.
         """
         with self._lock:
-            self._catalogue.put_job(vault_id, payload)
+            self._catalogue.put_job(vault_id, payload, self._now())
 
     def remove_job(self, vault_id: str, name: str) -> None:
         """Take a put job out again.
@@ -187,7 +228,10 @@ class Simulator:
             KeyError: No such job was put.
         """
         with self._lock:
-            self._catalogue.remove_job(vault_id, name)
+            self._catalogue.remove_job(vault_id, name, self._now())
+
+    def _now(self) -> int:
+        return ticks.from_datetime(self._clock())
 
     def _respond(self, request: Request) -> Answer:
         with self._lock:

@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.simulator.clock import Timescale, system_clock
 from exporter.simulator.fleet import Fleet
-from exporter.simulator.inventory import ProtectedItem, Vault, Workload
+from exporter.simulator.inventory import ProtectedItem, Redundancy, Vault, Workload
 from exporter.simulator.outcomes import COMPLETED, SNAPSHOT_FAILED, Outcome
 from exporter.simulator.schedule import DAY, Schedule
 
@@ -21,6 +21,15 @@ _LOCATIONS: Final = (
     "australiaeast",
     "japaneast",
 )
+_ENVIRONMENTS: Final = ("production", "test", "development")
+_TEAMS: Final = ("platform", "data", "web", "office", "network")
+_REDUNDANCIES: Final[tuple[Redundancy, ...]] = (
+    "GeoRedundant",
+    "LocallyRedundant",
+    "GeoRedundant",
+    "ZoneRedundant",
+)
+_SKUS: Final = ("RS0", "RS0", "RS0", "Standard")
 # A job takes 40 minutes of a day, and the same share of other periods.
 _DURATION_SHARE: Final = 1 / 36
 _LATEST_START: Final = 0.3
@@ -48,7 +57,8 @@ def sized_fleet(
     unless told otherwise. Each item has one job every ``every``, and ``jobs_per_item`` of them
     at the anchor, the last item of a vault fewer. Hence a vault has
     ``ceil(its jobs / jobs_per_item)`` items, and whenever the clock has moved on by ``every``,
-    each item has started and finished exactly one job more.
+    each item has started and finished exactly one job more. All subscriptions are in the
+    management group ``mg-sized``.
 
     Args:
         vaults: How many.
@@ -74,10 +84,14 @@ def sized_fleet(
     runs = _dealt(running, items)
     made = [
         Vault(
-            subscription_id=f"00000000-0000-4000-8000-{index % subscriptions:012}",
+            subscription_id=_subscription(index % subscriptions),
             resource_group=f"rg-{index:04}",
             name=f"vault-{index:04}",
             location=_LOCATIONS[index // subscriptions % locations],
+            tags=_tags(index),
+            sku=_SKUS[index % len(_SKUS)],
+            redundancy=_REDUNDANCIES[index % len(_REDUNDANCIES)],
+            cross_region_restore=_REDUNDANCIES[index % len(_REDUNDANCIES)] == "GeoRedundant",
             items=tuple(
                 _item(
                     f"vm-{index:04}-{number:04}",
@@ -101,7 +115,26 @@ def sized_fleet(
         )
         for index in range(vaults)
     ]
-    return Fleet(made, Timescale(anchor or system_clock()), seed=seed)
+    return Fleet(
+        made,
+        Timescale(anchor or system_clock()),
+        seed=seed,
+        management_groups={"mg-sized": [_subscription(index) for index in range(subscriptions)]},
+    )
+
+
+def _subscription(index: int) -> str:
+    return f"00000000-0000-4000-8000-{index:012}"
+
+
+def _tags(index: int) -> dict[str, str]:
+    """Those of a vault; every tenth has none."""
+    if index % 10 == 9:  # noqa: PLR2004 - the tenth
+        return {}
+    return {
+        "environment": _ENVIRONMENTS[index % len(_ENVIRONMENTS)],
+        "team": _TEAMS[index % len(_TEAMS)],
+    }
 
 
 def _dealt(count: int, capacities: list[int]) -> list[int]:

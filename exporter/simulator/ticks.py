@@ -20,6 +20,15 @@ def from_timedelta(span: timedelta) -> int:
     return span // _MICROSECOND * 10
 
 
+def from_text(text: object) -> int | None:
+    """The instant of a text, UTC unless it says otherwise; None for what cannot be read."""
+    try:
+        instant = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return from_datetime(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+
+
 def to_datetime(ticks: int) -> datetime:
     """The instant to the microsecond, UTC."""
     return _EPOCH + timedelta(microseconds=ticks // 10)

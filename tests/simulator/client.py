@@ -54,6 +54,15 @@ class Client:
         parameters = {"api-version": self._api_version, **(query or {})}
         return self._session.get(f"{self._simulator.url}{path}", params=parameters, timeout=timeout)
 
+    def graph(self, query: str, **request: Any) -> requests.Response:
+        """One query; ``options`` and the scope as in Resource Graph's request."""
+        return self._session.post(
+            f"{self._simulator.url}/providers/Microsoft.ResourceGraph/resources",
+            params={"api-version": "2021-03-01"},
+            json={"query": query, **request},
+            timeout=TIMEOUT,
+        )
+
     def page(
         self, vault_id: str | None = None, *, job_filter: str = "", timeout: float = TIMEOUT
     ) -> requests.Response:
