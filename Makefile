@@ -35,6 +35,10 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt pyproject.toml
 	$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.dev requirements-bench.txt
+	$(PIP_INSTALL) --require-hashes --requirement requirements-bench.txt
+	@touch $@
+
 # --- Use ---
 
 .PHONY: demo
@@ -97,8 +101,12 @@ pictures: $(VENV)/.dev ## Draw the dashboards into docs/images (needs npm, Chrom
 	$(BIN)/python tests/stack/grafana/render.py
 
 .PHONY: bench
-bench: $(VENV)/.dev ## Measure performance
+bench: $(VENV)/.bench ## Measure performance against prometheus_client, nginx and the official client (ARGS="--only NAME")
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: bench-docs
+bench-docs: $(VENV)/.bench ## Measure, and write docs/performance.md and its plot
+	$(BIN)/python -m benchmarks --write
 
 .PHONY: bench-limits
 bench-limits: $(VENV)/.dev ## Simulate a week under Azure's read limits (slow; ARGS="--days 2")

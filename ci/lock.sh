@@ -7,7 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 uv=$PWD/.venv/bin/uv
-locks=(requirements.txt requirements-build.txt requirements-dev.txt requirements-fuzz.txt)
+locks=(requirements.txt requirements-build.txt requirements-dev.txt requirements-fuzz.txt
+  requirements-bench.txt)
 
 # A developer's own index or find-links settings must not reach the lock files.
 for name in $(compgen -e UV_ || true); do unset "$name"; done
@@ -25,6 +26,7 @@ compile_all() {
   compile "$@" pyproject.toml --group dev --constraint requirements.txt \
     --constraint requirements-build.txt --output-file requirements-dev.txt
   compile "$@" --group fuzz --constraint requirements.txt --output-file requirements-fuzz.txt
+  compile "$@" --group bench --constraint requirements.txt --output-file requirements-bench.txt
 }
 
 case "${1:-}" in

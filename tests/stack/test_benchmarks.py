@@ -1,0 +1,29 @@
+"""The benchmarks run: what they print at this size means nothing, but they cannot rot."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.processes import ROOT
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.mark.timeout(120)
+def test_every_benchmark_runs() -> None:
+    """Also without nginx and the official client."""
+    ended = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "benchmarks", "--smoke"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    for what in ("page of", "scrape of", "jobs listed", "start:", "requests of", "model of"):
+        assert what in ended.stdout
