@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Final
+from uuid import UUID
 
 from exporter.backup.history import History, Window, merge_list
 from exporter.backup.model import (
@@ -45,11 +47,14 @@ def a_vault(number: int = 0) -> Vault:
 
 
 def nightly_job(item: int, night: int) -> BackupJob:
-    """The job of an item so many nights ago."""
-    start = NOW - timedelta(days=night, hours=6, seconds=item % 3600)
+    """The job of an item so many nights ago; ids and figures differ as they do in Azure."""
+    chance = blake2b(b"%d %d" % (item, night), digest_size=32).digest()
+    part = int.from_bytes(chance[:4]) / 2**32
+    start = NOW - timedelta(days=night, hours=6, seconds=item % 3600 + part)
+    lasts = timedelta(minutes=20 + 40 * part)
     failed = (item + night) % FAILS_EVERY == 0
     return BackupJob(
-        job_id=f"{item:08x}-0000-4000-8000-{night:012x}",
+        job_id=str(UUID(bytes=chance[:16])),
         job_type="AzureIaaSVMJob",
         backup_management_type="AzureIaasVM",
         item=f"vm-{item:05}",
@@ -58,10 +63,10 @@ def nightly_job(item: int, night: int) -> BackupJob:
         backup_type="",
         status="Failed" if failed else "Completed",
         workload_type="",
-        activity_id=f"{night:08x}-0000-4000-8000-{item:012x}",
+        activity_id=str(UUID(bytes=chance[16:])),
         start_time=start,
-        end_time=start + timedelta(minutes=40),
-        duration_seconds=2400.1234567,
+        end_time=start + lasts,
+        duration_seconds=lasts.total_seconds(),
         errors=(JobError("400001", "CommandExecutionFailed"),) if failed else (),
         detail=JobDetail(
             tasks=(
@@ -70,10 +75,10 @@ def nightly_job(item: int, night: int) -> BackupJob:
                     name="Transfer data to vault",
                     status="Failed" if failed else "Completed",
                     step=2,
-                    duration_seconds=1800.5,
+                    duration_seconds=lasts.total_seconds() * 3 / 4,
                 ),
             ),
-            backup_size_bytes=0.0 if failed else 12345 * 2.0**20,
+            backup_size_bytes=0.0 if failed else chance[5] * 1234 * 2.0**20,
         ),
     )
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stack
 @pytest.mark.timeout(120)
 def test_every_benchmark_runs() -> None:
     """Also without nginx and the official client."""
-    ended = subprocess.run(  # noqa: S603 - our own program
+    ended = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--smoke"],
         cwd=ROOT,
         capture_output=True,
