@@ -114,15 +114,19 @@ class Scope:
         ended = self.latest("last_job_end_timestamp_seconds", BACKUPS, by=by)
         return f"({ended} unless on ({THING}) {self.stopped()})"
 
-    def failed(self) -> str:
-        """1 where the last backup failed, else 0; none where another one of the item runs on."""
+    def _waits(self) -> str:
+        """Backups that were refused because another one of the item was running, and still is."""
         code = f'error_code="{SETTINGS["already_running"]}"'
         doing = f"{THING}, operation"
         return (
-            f"({self.latest('last_job_status', BACKUPS, with_status('Failed'))}"
-            f" unless on ({KEY}) ({self.now('last_job_error_info', code)}"
-            f" and on ({doing}) {self.now('job_status', RUNNING, by=doing)}))"
+            f"({self.latest('last_job_error_info', BACKUPS, code)}"
+            f" and on ({doing}) {self.latest('job_status', RUNNING, by=doing)})"
         )
+
+    def failed(self) -> str:
+        """1 where the last backup failed, else 0; none where another one of the item runs on."""
+        status = self.latest("last_job_status", BACKUPS, with_status("Failed"))
+        return f"({status} unless on ({KEY}) {self._waits()})"
 
     def late(self) -> str:
         """1 where the newest good backup is too old for its type, else 0."""
@@ -137,6 +141,7 @@ class Scope:
         good = self.latest("last_success_timestamp_seconds", BACKUPS)
         return (
             f"({self.latest('consecutive_failures', BACKUPS)} > 0 unless on ({KEY}) {good}"
+            f" unless on ({KEY}) {self._waits()}"
             f" unless on ({THING}) {self.stopped()})"
         )
 

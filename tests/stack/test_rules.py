@@ -101,6 +101,12 @@ class Scenario:
     minutes: int = 60
 
 
+OTHER_RUNS = [
+    sql("last_job_error_info", "1x130", error_code="400249", backup_type="Full"),
+    sql("job_status", "1x130", job_id="j2", status="InProgress", container=""),
+]
+"""A backup could not start because another one of the item was running, and still is."""
+
 SCENARIOS = [
     Scenario(
         alert="AzureBackupJobFailed",
@@ -114,8 +120,7 @@ SCENARIOS = [
             item("last_job_status", "1x60", status="Failed", operation="Restore"),
             # It could not start because another backup was running, and still is.
             sql("last_job_status", "1x60", status="Failed", backup_type="Full"),
-            sql("last_job_error_info", "1x60", error_code="400249", backup_type="Full"),
-            sql("job_status", "1x60", job_id="j2", status="InProgress", container=""),
+            *OTHER_RUNS,
         ],
     ),
     Scenario(
@@ -194,6 +199,9 @@ SCENARIOS = [
             item("consecutive_failures", "2x130"),
             item("last_success_timestamp_seconds", "0x130"),
             item("consecutive_failures", "1x130", operation="ConfigureBackup", item="vm2"),
+            # Its first backup runs for days, and others were refused meanwhile.
+            sql("consecutive_failures", "4x130", backup_type="Full"),
+            *OTHER_RUNS,
         ],
     ),
     Scenario(
@@ -205,7 +213,12 @@ SCENARIOS = [
         summary="3 backups in a row of db1 in vault v1 failed",
         description=f"Backup (Log) of db1 ({WHERE}) has not succeeded in 3 runs. Waiting does not"
         " help: mend the cause that the job names, or ask Azure support with the job's id.",
-        near=[item("consecutive_failures", "2x60")],
+        near=[
+            item("consecutive_failures", "2x60"),
+            # One runs for days, and the others were refused meanwhile.
+            sql("consecutive_failures", "4x60", backup_type="Full"),
+            *OTHER_RUNS,
+        ],
     ),
     Scenario(
         alert="AzureBackupRunsTooLong",
