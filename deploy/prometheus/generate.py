@@ -70,7 +70,8 @@ def rules(settings: dict[str, Any]) -> str:
         parts = [f'job="{settings["job"]}"']
         for label, values in matchers.items():
             for value in [values] if isinstance(values, str) else values:
-                sign = "!~" if isinstance(value, _Not) else "=" if value.isalnum() else "=~"
+                plain = not value or value.isalnum()
+                sign = "!~" if isinstance(value, _Not) else "=" if plain else "=~"
                 parts.append(f'{label}{sign}"{value}"')
         return f"azure_backup_{family}{{{', '.join(parts)}}}"
 

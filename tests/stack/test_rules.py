@@ -186,6 +186,9 @@ SCENARIOS = [
     Scenario(
         alert="AzureBackupNeverSucceeded",
         given=[
+            # Its namesakes are well, but they are others.
+            item("last_success_timestamp_seconds", "0x130", container="c2"),
+            item("last_success_timestamp_seconds", "0x130", container="c2", backup_type="Full"),
             item("consecutive_failures", "_x10 2x90 0x30"),
             item("last_success_timestamp_seconds", "_x101 6000x30"),
         ],
@@ -202,6 +205,11 @@ SCENARIOS = [
             # Its first backup runs for days, and others were refused meanwhile.
             sql("consecutive_failures", "4x130", backup_type="Full"),
             *OTHER_RUNS,
+            # It failed before Azure knew its type and host; the night before was good.
+            sql("consecutive_failures", "1x130", item="msdb", container=""),
+            sql("last_success_timestamp_seconds", "0x130", item="msdb", backup_type="Full"),
+            sql("consecutive_failures", "1x130", item="crm"),
+            sql("last_success_timestamp_seconds", "0x130", item="crm", backup_type="Full"),
         ],
     ),
     Scenario(
