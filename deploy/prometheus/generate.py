@@ -88,7 +88,8 @@ def rules(settings: dict[str, Any]) -> str:
     earlier: list[str] = []
     late_after = []
     for line in settings["late_after"]:
-        late_after.append({**line, "types": [line["backup_type"], *map(_Not, earlier)]})
+        if line["after"] != "never":
+            late_after.append({**line, "types": [line["backup_type"], *map(_Not, earlier)]})
         earlier.append(line["backup_type"])
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         {

@@ -50,7 +50,9 @@ def late_limits() -> list[tuple[str, int]]:
     limits = []
     earlier = ""
     for line in SETTINGS["late_after"]:
-        limits.append((f'backup_type=~"{line["backup_type"]}"{earlier}', seconds(line["after"])))
+        if line["after"] != "never":
+            types = f'backup_type=~"{line["backup_type"]}"{earlier}'
+            limits.append((types, seconds(line["after"])))
         earlier += f', backup_type!~"{line["backup_type"]}"'
     return limits
 

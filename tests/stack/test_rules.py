@@ -171,6 +171,8 @@ SCENARIOS = [
         " start a backup.",
         near=[
             sql("last_success_timestamp_seconds", "0x1900", backup_type="Full"),
+            # On Sunday there is a full one instead.
+            sql("last_success_timestamp_seconds", "0x1900", backup_type="Differential"),
             item("last_success_timestamp_seconds", "0x1900", operation="Restore", item="vm2"),
             # Its protection was stopped on purpose, after its last backup.
             item("last_success_timestamp_seconds", "0x1900", item="vm3"),
@@ -507,10 +509,10 @@ SCENARIOS = [
 ]
 
 
-def promtool(tests: list[dict[str, Any]], tmp_path: Path) -> None:
+def promtool(tests: list[dict[str, Any]], tmp_path: Path, every: str = "1m") -> None:
     """Run rule tests; what promtool says is the message of a failure."""
     path = tmp_path / "rules.test.yaml"
-    content = {"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}
+    content = {"rule_files": [str(RULES)], "evaluation_interval": every, "tests": tests}
     path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     ran = subprocess.run(  # noqa: S603 - promtool
         [installed("promtool"), "test", "rules", str(path)],
@@ -554,6 +556,30 @@ def test_an_alert_fires_when_it_should_and_only_then(scenario: Scenario, tmp_pat
     quiet = [check(minute) for minute in range(0, scenario.minutes + 1, step)]
 
     promtool([rule_test(scenario.given, checks), rule_test(scenario.near, quiet)], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("backup_type", "hours"), [("Log", 4), ("Full", 8 * 24), ("Incremental", 8 * 24), ("New", 30)]
+)
+def test_each_type_of_backup_has_its_time(backup_type: str, hours: int, tmp_path: Path) -> None:
+    given = [sql("last_success_timestamp_seconds", f"0x{6 * hours + 6}", backup_type=backup_type)]
+    late = 'count(ALERTS{alertname="AzureBackupLate"})'
+    said = [{"labels": "{}", "value": 1}]
+
+    checks = [
+        {"expr": late, "eval_time": f"{hours * 60}m"},
+        {"expr": late, "eval_time": f"{hours * 60 + 10}m", "exp_samples": said},
+    ]
+    test = {"interval": "10m", "input_series": given, "promql_expr_test": checks}
+    promtool([test], tmp_path, every="10m")
+
+
+def test_a_backup_made_by_hand_is_never_late(tmp_path: Path) -> None:
+    given = [sql("last_success_timestamp_seconds", f"0x{9 * 144}", backup_type="CopyOnlyFull")]
+
+    check = {"eval_time": "9d", "alertname": "AzureBackupLate"}
+
+    promtool([{**rule_test(given, [check]), "interval": "10m"}], tmp_path, every="10m")
 
 
 def test_every_alert_has_a_scenario() -> None:
