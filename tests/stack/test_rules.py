@@ -17,7 +17,8 @@ from tests.stack.programs import installed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-pytestmark = pytest.mark.stack
+# Days of minutes in promtool take their time on a busy machine.
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
 RULES = ROOT / "deploy/prometheus/azure-backup.rules.yaml"
 ALERTS = {
@@ -325,7 +326,7 @@ SCENARIOS = [
             item("last_job_end_timestamp_seconds", f"0x{2 * DAY}"),
         ],
         fires=2 * DAY + 31,
-        minutes=4 * DAY,
+        minutes=3 * DAY,
         ends=3 * DAY + 6,
         labels={key: ITEM[key] for key in (*VAULT, "backup_management_type", "item")},
         summary="vm1 has disappeared from vault v1",
@@ -584,6 +585,57 @@ def test_a_backup_made_by_hand_is_never_late(tmp_path: Path) -> None:
 
 def test_every_alert_has_a_scenario() -> None:
     assert sorted(ALERTS) == sorted(scenario.alert for scenario in SCENARIOS)
+
+
+LASTING = [
+    scenario
+    for scenario in SCENARIOS
+    if scenario.alert
+    in {
+        "AzureBackupJobFailed",
+        "AzureBackupTaskNotCompleted",
+        "AzureBackupVaultForbidden",
+        "AzureBackupVaultThrottled",
+        "AzureBackupVaultGone",
+        "AzureBackupVaultUnreadable",
+        "AzureBackupConfigReloadFailed",
+    }
+]
+
+
+@pytest.mark.parametrize("scenario", LASTING, ids=lambda scenario: scenario.alert)
+def test_a_failed_scrape_resolves_nothing(scenario: Scenario, tmp_path: Path) -> None:
+    """Prometheus ends every series of a target that it cannot scrape."""
+    failing = scenario.fires + 1
+    test = rule_test(
+        [{**each, "values": cut(each["values"], failing)} for each in scenario.given], []
+    )
+    told = f'count(ALERTS{{alertname="{scenario.alert}", alertstate="firing"}})'
+    test["promql_expr_test"] = [
+        {
+            "expr": told,
+            "eval_time": f"{minute}m",
+            "exp_samples": [{"labels": "{}", "value": 1}],
+        }
+        for minute in range(scenario.fires, scenario.fires + 10)
+    ]
+
+    promtool([test], tmp_path)
+
+
+def cut(values: str, minute: int) -> str:
+    """A series as it was, but for three scrapes that fail; constant from there."""
+    samples: list[str] = []
+    for part in values.split():
+        value, _, times = part.partition("x")
+        start, _, rise = value.partition("+")
+        numbers = range(int(times or 0) + (not part.startswith("_") or not times))
+        if value == "_":
+            samples += ["_"] * len(numbers)
+        else:
+            samples += [str(float(start) + number * float(rise or 0)) for number in numbers]
+    last = samples[minute - 1]
+    return " ".join(samples[:minute]) + (f" stale _x2 {last}x20" if last != "_" else "")
 
 
 def test_without_any_target_the_exporter_counts_as_down(tmp_path: Path) -> None:
