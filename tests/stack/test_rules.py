@@ -425,6 +425,28 @@ SCENARIOS = [
         ],
     ),
     Scenario(
+        alert="AzureBackupVaultDisappeared",
+        given=[
+            own("up", f"1x{2 * DAY + 100}"),
+            vault("vault_refresh_interval_seconds", f"300x{DAY} stale _x60 300x60"),
+        ],
+        # Bridged for a quarter of an hour, then pending for another.
+        fires=DAY + 31,
+        ends=DAY + 63,
+        labels=VAULT,
+        summary="Vault v1 is not watched any more",
+        description="The exporter showed vault v1 (resource group rg1, subscription s1) a day ago"
+        " and does not any more, so that alerts about it have ended. If nobody took it out of the"
+        " configuration on purpose, put it back; with several exporters, look for the one that"
+        " read it.",
+        near=[
+            own("up", f"1x{DAY} 0x200"),
+            # The exporter is down: another alert.
+            vault("vault_refresh_interval_seconds", f"300x{DAY} stale"),
+        ],
+        minutes=DAY + 200,
+    ),
+    Scenario(
         alert="AzureBackupDataStale",
         given=[
             vault("vault_last_refresh_success_timestamp_seconds", "0x59 3600x20"),
