@@ -25,13 +25,12 @@ from exporter.state import StateKeeper, StoredVault
 from exporter.threads import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from exporter.azure.budget import ReadBudget
     from exporter.backup.model import Vault
     from exporter.clock import Clock
     from exporter.config import Config
-    from exporter.config.estate import DiscoveryEntry
     from exporter.metrics.selfmetrics import SelfMetrics
     from exporter.metrics.store import PageStore
     from exporter.refresh.estate import SharedBy
@@ -122,12 +121,11 @@ class Collector:
                 clock=clock,
                 metrics=metrics,
                 changed=self._rearrange,
-                known=previous.found_by(entry) if previous else None,
+                known=previous.found_below(entry.scope) if previous else None,
             )
             for entry in config.discovery
         ]
         self._rearrange()
-        self._inherited = {}
         if previous:
             for refresher in self._estate.refreshers.values():
                 self._keep(refresher.vault, refresher.state)
@@ -160,12 +158,10 @@ class Collector:
         """Whether it was stopped: its data are not refreshed any more."""
         return self._stop.is_set()
 
-    def found_by(self, entry: DiscoveryEntry) -> Iterable[Vault] | None:
-        """The vaults that the same discovery entry has found; None if it has not found any yet."""
-        for discovery in self._discoveries:
-            if discovery.entry == entry and discovery.vaults is not None:
-                return discovery.vaults.values()
-        return None
+    def found_below(self, scope: str) -> dict[str, Vault] | None:
+        """The vaults that discovery has found there; None if it has not found any yet."""
+        found = (one.found for one in self._discoveries if one.entry.scope == scope)
+        return next((vaults for vaults in found if vaults is not None), None)
 
     def start(self, broken: Callable[[], None]) -> None:
         """Start refreshing in the background.
@@ -212,11 +208,12 @@ class Collector:
             if self._stop.is_set():
                 return
             self._estate.arrange(
-                Found(one.vaults.values(), one.group)
-                for one in self._discoveries
-                if one.vaults is not None
+                Found(one.vaults, one.group) for one in self._discoveries if one.vaults is not None
             )
             self._loop.set_readers([*self._discoveries, *self._estate.readers])
+            if all(one.vaults is not None for one in self._discoveries):
+                # Whose vault has not been found by now is not going to be.
+                self._inherited = {}
 
     def _recall(self, vaults: list[Vault]) -> dict[str, VaultState]:
         """What is known of vaults: what the previous collector knew, else what the file says."""

@@ -28,7 +28,8 @@ NOTHING = VaultFilter()
 
 def a_document(**changes: Any) -> dict[str, Any]:
     document: dict[str, Any] = {
-        "id": "/subscriptions/AAAA/resourceGroups/rg-a/providers/microsoft.recoveryservices/Vaults/v",
+        "id": "/subscriptions/AAAA/resourceGroups/rg-a"
+        "/providers/microsoft.recoveryservices/Vaults/v",
         "name": "v",
         "type": "microsoft.recoveryservices/vaults",
         "location": "WestEurope",
