@@ -14,7 +14,7 @@ from exporter.azure.clouds import cloud_of
 from exporter.azure.credentials import BearerAuth, make_credential
 from exporter.azure.gate import BudgetGate
 from exporter.azure.session import ArmSession
-from exporter.backup.history import rejudge, remembered_from
+from exporter.backup.history import remembered_from
 from exporter.refresh.loop import RefreshLoop, Start
 from exporter.refresh.vault import VaultRefresher, VaultState
 from exporter.state import StateKeeper, StoredVault
@@ -183,7 +183,6 @@ class Collector:
                 vault_id=vault.id,
                 history=state.history,
                 read_at=state.refreshed_at,
-                success_statuses=self.settings.success_statuses,
             ),
             forget_before=remembered_from(self._clock.now(), self.settings),
         )
@@ -228,18 +227,16 @@ def _states(
     return {
         vault.id: _state(known[vault.id], config, previous, clock)
         if previous and vault.id in known
-        else _restored(stored.get(vault.id), config, clock)
+        else _restored(stored.get(vault.id), clock)
         for vault in vaults
     }
 
 
-def _restored(stored: StoredVault | None, config: Config, clock: Clock) -> VaultState:
+def _restored(stored: StoredVault | None, clock: Clock) -> VaultState:
     """What was known when the file was written; the page shows how old that is."""
     if stored is None:
         return VaultState()
-    settings = config.settings()
-    same = stored.success_statuses == settings.success_statuses
-    state = VaultState(history=stored.history if same else rejudge(stored.history, settings))
+    state = VaultState(history=stored.history)
     age = (clock.now() - stored.read_at).total_seconds()
     # After a clock was set back it would look fresher than it is.
     if age >= 0:
@@ -249,10 +246,8 @@ def _restored(stored: StoredVault | None, config: Config, clock: Clock) -> Vault
 
 def _state(known: VaultState, config: Config, previous: Collector, clock: Clock) -> VaultState:
     """What was known of the vault, as far as the new configuration leaves it standing."""
-    state, settings = known.copy(), config.settings()
-    if previous.settings.success_statuses != settings.success_statuses:
-        state.history = rejudge(state.history, settings)
-    if previous.settings.lookback < settings.lookback:
+    state = known.copy()
+    if previous.settings.lookback < config.settings().lookback:
         state.history = replace(state.history, full_read_at=None)
         state.due = float("-inf")
     if state.up and previous.config.azure == config.azure:

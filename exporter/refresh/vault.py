@@ -225,7 +225,7 @@ class VaultRefresher:
     def _read_details(self, wanted: list[WantedDetail], give_up_at: float) -> None:
         reading = self._details.read(wanted, give_up_at, threads=self._detail_threads)
         state = self.state
-        state.history = merge_details(state.history, reading, self._settings)
+        state.history = merge_details(state.history, reading)
         answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)
         state.details_pending = len(wanted) - answered
 
