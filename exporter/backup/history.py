@@ -22,6 +22,9 @@ OVERLAP: Final = timedelta(minutes=15)
 START_SHIFT: Final = timedelta(seconds=5)
 """A running job's startTime moves by up to 2.1 s (FACTS 1.3)."""
 
+_LISTED_WHEN_ENDED: Final = "MAB"
+"""Azure lists the jobs of its agent only after they have ended (FACTS 6)."""
+
 _SERVICE_BEGAN: Final = datetime(2010, 1, 1, tzinfo=UTC)
 
 
@@ -118,7 +121,25 @@ def next_window(history: History, now: datetime, settings: Settings) -> Window:
         or not full_read_at <= now < full_read_at + FULL_READ_EVERY
     ):
         return Window(start=min(lookback, oldest_running), end=now, full=True)
-    return Window(start=min(read_at - OVERLAP, oldest_running), end=now, full=False)
+    # The next one may take longer than any so far.
+    unseen = read_at - OVERLAP - 2 * _longest_unseen(history)
+    start = min(read_at - OVERLAP, oldest_running, max(lookback, unseen))
+    return Window(start=start, end=now, full=False)
+
+
+def _longest_unseen(history: History) -> timedelta:
+    """How long a job of this vault has run before Azure listed it; zero for most vaults."""
+    return max(
+        (
+            job.end_time - job.start_time
+            for job in history.jobs.values()
+            if job.backup_management_type == _LISTED_WHEN_ENDED
+            and job.start_time
+            and job.end_time
+            and job.end_time > job.start_time
+        ),
+        default=timedelta(),
+    )
 
 
 def merge_list(

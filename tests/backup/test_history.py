@@ -59,6 +59,16 @@ def test_a_later_list_reaches_back_to_the_oldest_running_job() -> None:
     assert not window.full
 
 
+def test_a_later_list_reaches_back_to_where_a_job_of_the_agent_may_have_begun() -> None:
+    """It is listed only when it has ended (FACTS 6), and would else wait for a full list."""
+    agents = a_job(backup_management_type="MAB", start_time=hours_ago(5), end_time=hours_ago(2))
+    history = a_history(agents, a_job("j2", start_time=hours_ago(9)), at=NOW - 5 * MINUTE)
+
+    assert next_window(history, NOW, settings()).start == NOW - 20 * MINUTE - timedelta(hours=6)
+    short = settings(lookback=timedelta(hours=4))
+    assert next_window(history, NOW, short).start == hours_ago(4)
+
+
 def test_every_six_hours_the_list_is_full_again() -> None:
     history = a_history(at=NOW)
     just_before = NOW + FULL_READ_EVERY - MINUTE
