@@ -14,7 +14,7 @@ from exporter.azure.credentials import BearerAuth, make_credential
 from exporter.azure.resource_graph import ResourceGraphApi
 from exporter.azure.session import ArmSession
 from exporter.azure.vaults import VaultsApi
-from exporter.backup.history import rejudge, remembered_from
+from exporter.backup.history import remembered_from
 from exporter.backup.shard import UNSHARDED, Shard
 from exporter.refresh.discovery import Discovery
 from exporter.refresh.estate import Estate
@@ -220,8 +220,7 @@ class Collector:
         unknown = [vault.id for vault in vaults if vault.id not in self._inherited]
         stored = self.keeper.load(unknown) if self.keeper and unknown else {}
         return {
-            vault.id: self._inherited.get(vault.id)
-            or _restored(stored.get(vault.id), self.config, self._clock)
+            vault.id: self._inherited.get(vault.id) or _restored(stored.get(vault.id), self._clock)
             for vault in vaults
         }
 
@@ -234,7 +233,6 @@ class Collector:
                 vault_id=vault.id,
                 history=state.history,
                 read_at=state.refreshed_at,
-                success_statuses=self.settings.success_statuses,
             ),
             forget_before=remembered_from(self._clock.now(), self.settings),
         )
@@ -253,13 +251,11 @@ def _keeper(config: Config, previous: Collector | None) -> StateKeeper | None:
     return known if known and known.path == path and known.usable else StateKeeper(path)
 
 
-def _restored(stored: StoredVault | None, config: Config, clock: Clock) -> VaultState:
+def _restored(stored: StoredVault | None, clock: Clock) -> VaultState:
     """What was known when the file was written; the page shows how old that is."""
     if stored is None:
         return VaultState()
-    settings = config.settings()
-    same = stored.success_statuses == settings.success_statuses
-    state = VaultState(history=stored.history if same else rejudge(stored.history, settings))
+    state = VaultState(history=stored.history)
     age = (clock.now() - stored.read_at).total_seconds()
     # After a clock was set back it would look fresher than it is.
     if age >= 0:
@@ -269,10 +265,8 @@ def _restored(stored: StoredVault | None, config: Config, clock: Clock) -> Vault
 
 def _state(known: VaultState, config: Config, previous: Collector, clock: Clock) -> VaultState:
     """What was known of the vault, as far as the new configuration leaves it standing."""
-    state, settings = known.copy(), config.settings()
-    if previous.settings.success_statuses != settings.success_statuses:
-        state.history = rejudge(state.history, settings)
-    if previous.settings.lookback < settings.lookback:
+    state = known.copy()
+    if previous.settings.lookback < config.settings().lookback:
         state.history = replace(state.history, full_read_at=None)
         state.due = float("-inf")
     if state.up and previous.config.azure == config.azure:
