@@ -10,7 +10,15 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 from exporter.simulator import identity, ticks
-from exporter.simulator.answers import Answer, Ending, gateway_error, json_answer
+from exporter.simulator.answers import (
+    Answer,
+    Ending,
+    gateway_error,
+    json_answer,
+    text_answer,
+    to_json,
+    with_array,
+)
 from exporter.simulator.arm_errors import (
     group_not_found,
     job_not_found,
@@ -24,7 +32,6 @@ from exporter.simulator.recording import RecordedRequest, Request
 from exporter.simulator.vault_json import vault_document
 
 if TYPE_CHECKING:
-    from exporter.simulator.arm_json import Document
     from exporter.simulator.catalogue import Catalogue
     from exporter.simulator.clock import Clock
     from exporter.simulator.identity import Identity
@@ -184,7 +191,7 @@ class ResourceManager:
         }
         left = sorted(key for key in vaults if after is None or key > after.name)
         page = left[: self._vaults_page_size]
-        documents = [vault_document(vaults[key], call.api_version) for key in page]
+        documents = [to_json(vault_document(vaults[key], call.api_version)) for key in page]
         end = Position(0, page[-1]) if len(left) > len(page) else None
         return self._page(call, documents, end, parameter="$skiptoken")
 
@@ -218,13 +225,13 @@ class ResourceManager:
     def _page(
         self,
         call: _Call,
-        documents: list[Document],
+        documents: list[str],
         end: Position | None,
         *,
         parameter: str = "$skipToken",
     ) -> Answer:
         """A page. The last one has no nextLink at all (F§3)."""
-        page: Document = {"value": documents}
+        links: dict[str, str] = {}
         if end is not None:
             query = {
                 key: value
@@ -232,8 +239,8 @@ class ResourceManager:
                 if key.lower() != "$skiptoken"
             }
             query[parameter] = write_token(end)
-            page["nextLink"] = next_link(self.base_url, quote(call.request.path), query)
-        return json_answer(page)
+            links["nextLink"] = next_link(self.base_url, quote(call.request.path), query)
+        return text_answer(with_array(links, "value", documents))
 
 
 def _call(request: Request) -> _Call:
