@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
-from exporter.simulator import identity, ticks
+from exporter.simulator import ticks
 from exporter.simulator.answers import (
     Answer,
     Ending,
@@ -28,7 +27,8 @@ from exporter.simulator.arm_errors import (
 from exporter.simulator.faults import Circumstances
 from exporter.simulator.filters import FilterError, parse_filter
 from exporter.simulator.paging import Position, next_link, read_token, write_token
-from exporter.simulator.recording import RecordedRequest, Request
+from exporter.simulator.recording import RecordedRequest
+from exporter.simulator.routes import call_of
 from exporter.simulator.vault_json import vault_document
 
 if TYPE_CHECKING:
@@ -38,44 +38,11 @@ if TYPE_CHECKING:
     from exporter.simulator.injections import Injection
     from exporter.simulator.inventory import Vault
     from exporter.simulator.limits import ReadLimiter
+    from exporter.simulator.recording import Request
     from exporter.simulator.resource_graph import ResourceGraph
+    from exporter.simulator.routes import Call
 
-_SUBSCRIPTION: Final = r"/subscriptions/(?P<subscription>[^/]+)"
-_GROUP: Final = r"/resourceGroups/(?P<group>[^/]+)"
-_VAULTS: Final = r"/providers/Microsoft\.RecoveryServices/vaults"
-_VAULT: Final = f"(?P<vault>{_SUBSCRIPTION}{_GROUP}{_VAULTS}/(?P<name>[^/]+))"
-
-# Azure compares paths without case (F§2).
-_ROUTES: Final = {
-    api: re.compile(pattern, re.IGNORECASE)
-    for api, pattern in {
-        "token": re.escape(identity.PATH),
-        "vaults": f"{_SUBSCRIPTION}(?:{_GROUP})?{_VAULTS}",
-        "vault": _VAULT,
-        "list": f"{_VAULT}/backupJobs",
-        "graph": r"/providers/Microsoft\.ResourceGraph/resources",
-        "detail": f"{_VAULT}/backupJobs/(?P<job>[^/]+)",
-    }.items()
-}
 _API_VERSION: Final = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
-
-
-@dataclass(slots=True)
-class _Call:
-    """A request and what its path says."""
-
-    request: Request
-    api: str
-    parts: dict[str, str]
-    query: dict[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Azure writes $skipToken here, $skiptoken there (F§3).
-        self.query = {key.lower(): value for key, value in self.request.query.items()}
-
-    @property
-    def api_version(self) -> str:
-        return self.query.get("api-version", "")
 
 
 class ResourceManager:
@@ -112,7 +79,7 @@ class ResourceManager:
 
     def respond(self, request: Request) -> Answer:
         """Answer a request."""
-        call = _call(request)
+        call = call_of(request)
         vault = self._catalogue.vault(call.parts.get("vault", ""))
         answer = self._spoilt(call, self._answer(call, vault))
         self.recorded.append(
@@ -138,7 +105,7 @@ class ResourceManager:
             }
         )
 
-    def _spoilt(self, call: _Call, answer: Answer) -> Answer:
+    def _spoilt(self, call: Call, answer: Answer) -> Answer:
         about = call.parts.get("vault", "").lower(), call.parts.get("job", "").lower()
         for injection in self.injections:
             if injection.befalls(call.api, *about):
@@ -148,7 +115,7 @@ class ResourceManager:
                 return injection.use().spoil(answer, circumstances)
         return answer
 
-    def _answer(self, call: _Call, vault: Vault | None) -> Answer:
+    def _answer(self, call: Call, vault: Vault | None) -> Answer:
         if call.request.method != ("POST" if call.api == "graph" else "GET"):
             return gateway_error(405, "MethodNotAllowed", "The simulator only reads.")
         if call.api == "token":
@@ -160,7 +127,7 @@ class ResourceManager:
             return self.graph.answer(call.request.body, self._clock())
         return self._vaults(call) if call.api == "vaults" else self._about_vault(call, vault)
 
-    def _about_vault(self, call: _Call, vault: Vault | None) -> Answer:
+    def _about_vault(self, call: Call, vault: Vault | None) -> Answer:
         if call.api == "other":
             return gateway_error(404, "InvalidResourceType", "There is no such resource type.")
         if vault is None:
@@ -173,7 +140,7 @@ class ResourceManager:
             answer = self._jobs(call, vault) if call.api == "list" else self._job(call, vault)
         return answer.with_headers(self.limiter.headers(*region))
 
-    def _vaults(self, call: _Call) -> Answer:
+    def _vaults(self, call: Call) -> Answer:
         subscription, group = call.parts["subscription"], call.parts.get("group", "")
         if not self._catalogue.knows_subscription(subscription):
             return subscription_not_found(subscription)
@@ -195,7 +162,7 @@ class ResourceManager:
         end = Position(0, page[-1]) if len(left) > len(page) else None
         return self._page(call, documents, end, parameter="$skiptoken")
 
-    def _jobs(self, call: _Call, vault: Vault) -> Answer:
+    def _jobs(self, call: Call, vault: Vault) -> Answer:
         after = _position(call)
         if isinstance(after, Answer):
             return after
@@ -213,7 +180,7 @@ class ResourceManager:
         )
         return self._page(call, jobs, end)
 
-    def _job(self, call: _Call, vault: Vault) -> Answer:
+    def _job(self, call: Call, vault: Vault) -> Answer:
         document = self._catalogue.detail(
             vault,
             call.parts["job"],
@@ -224,7 +191,7 @@ class ResourceManager:
 
     def _page(
         self,
-        call: _Call,
+        call: Call,
         documents: list[str],
         end: Position | None,
         *,
@@ -243,16 +210,7 @@ class ResourceManager:
         return text_answer(with_array(links, "value", documents))
 
 
-def _call(request: Request) -> _Call:
-    for api, route in _ROUTES.items():
-        match = route.fullmatch(request.path)
-        if match is not None:
-            parts = {key: value for key, value in match.groupdict().items() if value}
-            return _Call(request, api, parts)
-    return _Call(request, "other", {})
-
-
-def _bad_version(call: _Call) -> Answer | None:
+def _bad_version(call: Call) -> Answer | None:
     if not call.api_version:
         return gateway_error(
             400,
@@ -265,7 +223,7 @@ def _bad_version(call: _Call) -> Answer | None:
     return None
 
 
-def _position(call: _Call) -> Position | Answer | None:
+def _position(call: Call) -> Position | Answer | None:
     token = call.query.get("$skiptoken")
     if token is None:
         return None
