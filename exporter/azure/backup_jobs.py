@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
+from exporter.azure.parsing import count_problems, parsed
 from exporter.azure.session import Answer, ArmSession, ThrottledError
 from exporter.backup.parse import parse_job_detail, parse_job_page
-from exporter.errors import ArmError, ErrorKind, PayloadError
+from exporter.errors import ArmError, ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from exporter.backup.history import Window
     from exporter.backup.model import BackupJob, Vault
     from exporter.metrics.selfmetrics import SelfMetrics
-
-T = TypeVar("T")
 
 _REMAINING_HEADER: Final = "x-ms-ratelimit-remaining-subscription-resource-requests"
 _MOST_PAGES: Final = 1000
@@ -112,8 +111,8 @@ class BackupJobsApi:
                 give_up_at=give_up_at,
                 attempts=_LIST_ATTEMPTS,
             )
-            page = self._parsed(partial(parse_job_page, answer.body))
-            self._count(page.problems)
+            page = parsed(partial(parse_job_page, answer.body), self._metrics)
+            count_problems(page.problems, self._metrics)
             listing.seen.add(url)
             listing.jobs += page.jobs
             listing.next_url = page.next_link
@@ -139,8 +138,8 @@ class BackupJobsApi:
             attempts=_DETAIL_ATTEMPTS,
         )
         problems: Counter[str] = Counter()
-        job = self._parsed(partial(parse_job_detail, answer.body, problems))
-        self._count(problems)
+        job = parsed(partial(parse_job_detail, answer.body, problems), self._metrics)
+        count_problems(problems, self._metrics)
         if job.job_id != job_id:
             raise ArmError(ErrorKind.PAYLOAD, f"asked for job {job_id}, Azure sent {job.job_id}")
         return job
@@ -156,7 +155,7 @@ class BackupJobsApi:
         attempts: int,
     ) -> Answer:
         try:
-            answer = self._session.get(
+            answer = self._session.read(
                 url, api=api, give_up_at=give_up_at, permit=permit, attempts=attempts
             )
         except ThrottledError as error:
@@ -166,14 +165,3 @@ class BackupJobsApi:
         if re.fullmatch(r"-?[0-9]{1,6}", remaining):
             gate.hint(int(remaining))
         return answer
-
-    def _parsed(self, parse: Callable[[], T]) -> T:
-        try:
-            return parse()
-        except PayloadError as error:
-            self._metrics.payload_errors.labels("answer").inc()
-            raise ArmError(ErrorKind.PAYLOAD, str(error)) from error
-
-    def _count(self, problems: Counter[str]) -> None:
-        for name, count in problems.items():
-            self._metrics.payload_errors.labels(name).inc(count)

@@ -35,18 +35,25 @@ class ReadBudget:
     Attributes:
         limit: The one in force; learnt from Azure's answers.
         per_seconds: The same of the interval.
+        part: How much of it is ours: other shards read the rest of the vaults that share it.
         lock: For those who share it: an old and a new configuration may for a moment.
     """
 
     def __init__(self, limit: int, per_seconds: float) -> None:
         self.limit = limit
         self.per_seconds = per_seconds
+        self.part = 1.0
         self.lock = Lock()
         self._lists: deque[float] = deque()
         self._details: deque[float] = deque()
         self._others = 0.0
         self._others_seen_at = 0.0
         self._blocked_until = float("-inf")
+
+    @property
+    def quota(self) -> int:
+        """Our part of the limit, one read at least."""
+        return max(1, int(self.limit * self.part))
 
     def configure(self, limit: int, per_seconds: float) -> None:
         """Take in a new configuration; what was spent stays spent, what was learnt is dropped."""
@@ -90,7 +97,7 @@ class ReadBudget:
         """
         free = self._details_left(now, for_lists) - self._for_failures(demand, for_lists)
         if demand.total() > free:
-            free = min(free, self._in_pace(now, self.limit - for_lists, interval))
+            free = min(free, self._in_pace(now, self.quota - for_lists, interval))
         if free <= ahead:
             return 0
         return min(free, math.ceil(2 * free * wanted.total() / max(demand.total(), 1)))
@@ -121,7 +128,7 @@ class ReadBudget:
 
     def remaining(self, now: float) -> int:
         """How many reads are left, as far as is known."""
-        return max(0, int(self.limit - self._own(now) - self._others_at(now)))
+        return max(0, int(self.quota - self._own(now) - self._others_at(now)))
 
     def throttled(
         self, now: float, retry_after: float, limit: int | None, per: float | None
@@ -142,6 +149,7 @@ class ReadBudget:
 
         Others spend from the same counter; and it has been 300 and 450 where 150 was
         documented. It is no more than a hint: not monotonic, and -1 on answers that are fine.
+        Where other shards spend their parts it says more than is ours, which changes nothing.
         """
         self.limit = max(self.limit, remaining + 1)
         self._others = 0.0
@@ -150,19 +158,19 @@ class ReadBudget:
 
     def _one_left_at(self, now: float) -> float:
         others = self._others_at(now)
-        missing = 1 - (self.limit - self._own(now) - others)
+        missing = 1 - (self.quota - self._own(now) - others)
         if missing <= 0:
             return now
         free_at = [spent[0] + self.per_seconds for spent in (self._lists, self._details) if spent]
         if missing <= others:
-            free_at.append(now + missing * self.per_seconds / self.limit)
+            free_at.append(now + missing * self.per_seconds / self.quota)
         return min(free_at, default=now)
 
     def _details_left(self, now: float, for_lists: int) -> int:
-        return min(self.remaining(now), self.limit - for_lists - len(self._details))
+        return min(self.remaining(now), self.quota - for_lists - len(self._details))
 
     def _for_failures(self, demand: Counter[Urgency], for_lists: int) -> int:
-        reserve = min(_FOR_FAILURES, (self.limit - for_lists) // 4)
+        reserve = min(_FOR_FAILURES, (self.quota - for_lists) // 4)
         return reserve + demand[Urgency.FAILED]
 
     def _in_pace(self, now: float, quota: int, interval: float) -> int:
@@ -173,7 +181,7 @@ class ReadBudget:
 
     def _others_at(self, now: float) -> float:
         """What others have spent; it comes back evenly, since when they did is unknown."""
-        regained = (now - self._others_seen_at) * self.limit / self.per_seconds
+        regained = (now - self._others_seen_at) * self.quota / self.per_seconds
         return max(0.0, self._others - regained)
 
     def _own(self, now: float) -> int:
@@ -186,16 +194,16 @@ class ReadBudget:
 def effective_interval(
     configured: float, vaults: int, budget: ReadBudget, now: float, *, details_wait: bool
 ) -> float:
-    """How often vaults that share a budget are listed, in seconds.
+    """How often the vaults that share a budget are listed, so many of them, in seconds.
 
     As configured while at least half of the budget is left; the less is left, the nearer to the
     pace that the limit sustains. While details wait for it, lists take at most half of it.
     """
-    sustained = vaults * budget.per_seconds / budget.limit
-    strain = 1 - 2 * budget.remaining(now) / budget.limit
+    sustained = vaults * budget.per_seconds / budget.quota
+    strain = 1 - 2 * budget.remaining(now) / budget.quota
     return max(configured, 2 * sustained if details_wait else strain * sustained)
 
 
 def reserved_for_lists(configured: float, vaults: int, budget: ReadBudget) -> int:
     """How many reads of an interval details leave to lists: what they need, at most half."""
-    return min(budget.limit // 2, math.ceil(vaults * budget.per_seconds / configured))
+    return min(budget.quota // 2, math.ceil(vaults * budget.per_seconds / configured))

@@ -23,7 +23,7 @@ class BudgetGate:
 
     Args:
         budget: The rules.
-        vaults: Who shares it: all of one subscription and region.
+        vaults: Who shares it: all of one subscription and region that are read here.
         interval: The configured one between two lists of a vault.
         clock: What time it is.
         metrics: Shows what is left.
@@ -39,7 +39,6 @@ class BudgetGate:
         metrics: SelfMetrics,
     ) -> None:
         self._budget = budget
-        self._vaults = len(vaults)
         self._configured = interval.total_seconds()
         self._clock = clock
         self._lock = budget.lock
@@ -48,9 +47,29 @@ class BudgetGate:
         self._wanted: dict[str, Counter[Urgency]] = {}
         self._demand: Counter[Urgency] = Counter()
         self._shares: Counter[str] = Counter()
-        self._served_at = dict.fromkeys((vault.id for vault in vaults), float("-inf"))
+        self._served_at: dict[str, float] = {}
+        self._listed = 0
+        self.share_among(vaults, listed=len(vaults), part=1.0)
         shared_by = vaults[0].subscription_id, vaults[0].location
         metrics.reads_remaining.labels(*shared_by).set_function(self._remaining)
+
+    def share_among(self, vaults: list[Vault], *, listed: int, part: float) -> None:
+        """Take in who shares it from now on.
+
+        Args:
+            vaults: All that read details here.
+            listed: How many of them read job lists here too; the others' come from Resource Graph.
+            part: How much of the budget is theirs: the rest is for the vaults of other shards.
+        """
+        with self._lock:
+            self._listed = listed
+            self._budget.part = part
+            self._served_at = {
+                vault.id: self._served_at.get(vault.id, float("-inf")) for vault in vaults
+            }
+            self._waiting &= self._served_at.keys()
+            for gone in self._wanted.keys() - self._served_at.keys():
+                self._demand.subtract(self._wanted.pop(gone))
 
     def permit_list(self) -> None:
         """Spend a read on a page of a list.
@@ -70,7 +89,10 @@ class BudgetGate:
             NotNowError: Not now; nobody knows when.
         """
         with self._lock:
-            in_share = urgency is Urgency.FAILED or self._shares[vault.id] > 0
+            # A vault that was dropped meanwhile wants nothing any more.
+            in_share = vault.id in self._wanted and (
+                urgency is Urgency.FAILED or self._shares[vault.id] > 0
+            )
             now = self._clock.monotonic()
             if not in_share or not self._budget.take_detail(
                 urgency, now, for_lists=self._for_lists(), demand=self._demand
@@ -85,6 +107,8 @@ class BudgetGate:
     def want(self, vault: Vault, details: Counter[Urgency]) -> None:
         """Take in which details of a vault are wanted now: its turn begins."""
         with self._lock:
+            if vault.id not in self._served_at:
+                return
             self._demand.subtract(self._wanted.get(vault.id, Counter()))
             self._demand.update(details)
             self._wanted[vault.id] = details
@@ -125,6 +149,7 @@ class BudgetGate:
     def details_wait(self, vault: Vault, *, wait: bool) -> None:
         """Take in whether the budget has refused a detail of a vault."""
         with self._lock:
+            wait = wait and vault.id in self._served_at
             (self._waiting.add if wait else self._waiting.discard)(vault.id)
 
     def next_turn(self, started: float) -> float:
@@ -135,7 +160,7 @@ class BudgetGate:
         """
         with self._lock:
             interval = self._interval()
-            in_line = self._last_turn + interval / self._vaults
+            in_line = self._last_turn + interval / max(self._listed, 1)
             self._last_turn = min(max(started + interval, in_line), started + 2 * interval)
             return self._last_turn
 
@@ -150,12 +175,12 @@ class BudgetGate:
             return self._interval()
 
     def _for_lists(self) -> int:
-        return reserved_for_lists(self._configured, self._vaults, self._budget)
+        return reserved_for_lists(self._configured, self._listed, self._budget)
 
     def _interval(self) -> float:
         return effective_interval(
             self._configured,
-            self._vaults,
+            self._listed,
             self._budget,
             self._clock.monotonic(),
             details_wait=bool(self._waiting),

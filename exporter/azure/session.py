@@ -112,14 +112,15 @@ class ArmSession:
         """Close the idle connections."""
         self._session.close()
 
-    def get(
+    def read(
         self,
         url: str,
         *,
         api: str,
         give_up_at: float,
-        permit: Callable[[], None],
         attempts: int,
+        permit: Callable[[], None] = lambda: None,
+        query: object = None,
     ) -> Answer:
         """Read one URL, again after faults that pass: 5xx, timeouts, resets, bodies that lie.
 
@@ -127,8 +128,9 @@ class ArmSession:
             url: Absolute, or a path below the base URL.
             api: What is read, as the metrics name it.
             give_up_at: Monotonic time after which nothing is tried again.
-            permit: Called before each attempt, to spend from the read budget; may raise.
             attempts: At most.
+            permit: Called before each attempt, to spend from the read budget; may raise.
+            query: What is asked for, as JSON: then it is a POST, which changes nothing either.
 
         Raises:
             ArmError: The last attempt failed, or the URL lies outside Resource Manager.
@@ -152,7 +154,7 @@ class ArmSession:
                     raise ArmError(failed.kind, str(failed)) from failed
                 raise
             try:
-                return self._attempt(absolute, api, give_up_at)
+                return self._attempt(absolute, api, give_up_at, query)
             except ArmError as error:
                 failed = error
                 raise
@@ -197,15 +199,20 @@ class ArmSession:
             )
         return absolute
 
-    def _attempt(self, url: str, api: str, give_up_at: float) -> Answer:
+    def _attempt(self, url: str, api: str, give_up_at: float, query: object) -> Answer:
         with self._free:
             started = self._clock.monotonic()
             # An attempt may always take its timeout; an answer that drips may not go on for ever.
             give_up_at = max(give_up_at, started + self._timeout)
             code = None
             try:
-                with self._session.get(
-                    url, timeout=self._timeout, allow_redirects=False, stream=True
+                with self._session.request(
+                    "GET" if query is None else "POST",
+                    url,
+                    json=query,
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    stream=True,
                 ) as response:
                     code = str(response.status_code)
                     content = self._read(response, give_up_at)

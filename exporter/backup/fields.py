@@ -20,6 +20,8 @@ _UNSAFE: Final = re.compile("[\0\ud800-\udfff]")
 
 def clean(text: str) -> str:
     """The text without what a page cannot carry: Prometheus stops at a NUL, UTF-8 at surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
     return _UNSAFE.sub("\ufffd", text)
 
 
@@ -34,19 +36,25 @@ class Fields:
     def __init__(
         self, values: dict[str, Any], problems: Counter[str], *, folded: bool = False
     ) -> None:
-        self._values = {_fold(key): v for key, v in values.items()} if folded else values
+        self._get: Callable[[str], Any] = values.get
+        if folded:
+            by_folded_name = {_fold(key): value for key, value in values.items()}
+            self._get = lambda name: by_folded_name.get(_fold(name))
         self._problems = problems
-        self._folded = folded
 
     def text(self, name: str) -> str:
-        """The text of a field; empty when it is absent, null or no text."""
+        """The text of a field, kept once for all jobs; empty when it is absent, null or no text."""
+        return sys.intern(self.unique(name))
+
+    def unique(self, name: str) -> str:
+        """The same for a text that no other job has."""
         value = self._get(name)
         if value is None:
             return ""
         if not isinstance(value, str):
             self.fault(name)
             return ""
-        return sys.intern(clean(value))
+        return clean(value)
 
     def read(self, name: str, parse: Callable[[str], T]) -> T | None:
         """The field read by a parser of text; None when it is absent, null or unreadable."""
@@ -112,9 +120,6 @@ class Fields:
     def fault(self, name: str) -> None:
         """Count a field that is there but cannot be read."""
         self._problems[name] += 1
-
-    def _get(self, name: str) -> Any:
-        return self._values.get(_fold(name) if self._folded else name)
 
 
 def _fold(name: str) -> str:

@@ -50,11 +50,11 @@ def parse_timespan(text: str) -> float:
     match = _TIMESPAN.fullmatch(text) or _ISO_DURATION.fullmatch(text)
     if match is None:
         raise PayloadError(f"not a duration: {text[:80]!r}")
-    part = match.groupdict("0")
-    whole = int(part["days"]) * 86400 + int(part["hours"]) * 3600 + int(part["minutes"]) * 60
-    nanoseconds = (whole + int(part["seconds"])) * 10**9 + int(part["fraction"].ljust(9, "0"))
+    sign, days, hours, minutes, seconds, fraction = match.groups("0")
+    whole = int(days) * 86400 + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    nanoseconds = whole * 10**9 + int(fraction.ljust(9, "0"))
     # One division of integers rounds once: 1223.0896697, not 1223.0896696999999.
-    return (-nanoseconds if match["sign"] else nanoseconds) / 10**9
+    return (-nanoseconds if sign else nanoseconds) / 10**9
 
 
 def parse_timestamp(text: str) -> datetime | None:
@@ -72,14 +72,15 @@ def parse_timestamp(text: str) -> datetime | None:
     """
     try:
         instant = datetime.fromisoformat(text)
-        instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+        if instant.tzinfo is not UTC:
+            instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise PayloadError(f"not an instant: {text[:80]!r}") from error
+    if instant.year in _YEARS:
+        return instant
     if instant in _NEVER:
         return None
-    if instant.year not in _YEARS:
-        raise PayloadError(f"no instant of a backup: {text[:80]!r}")
-    return instant
+    raise PayloadError(f"no instant of a backup: {text[:80]!r}")
 
 
 def parse_size(text: str, *, default_unit: str = "") -> float:

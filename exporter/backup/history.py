@@ -169,9 +169,10 @@ def merge_details(history: History, reading: DetailReading, settings: Settings) 
 def prune(history: History, now: datetime, settings: Settings) -> History:
     """Forget jobs that no family shows any more, and items that had none for ``forget_after``."""
     keep_from, remember_from = _keep_from(now, settings), remembered_from(now, settings)
+    newest = newest_finished(history.jobs.values())
     newest_ids = {
         job.job_id
-        for job in newest_finished(history.jobs.values()).values()
+        for job in newest.values()
         if job.ended_at is None or job.ended_at >= remember_from
     }
     jobs = {
@@ -179,7 +180,9 @@ def prune(history: History, now: datetime, settings: Settings) -> History:
         for job_id, job in history.jobs.items()
         if job.running or job_id in newest_ids or job.ended_at is None or job.ended_at >= keep_from
     }
-    subjects = {subject_of(job) for job in jobs.values()}
+    # Where a finished job with an end is kept, its subject's newest is.
+    subjects = {subject for subject, job in newest.items() if job.job_id in jobs}
+    subjects |= {subject_of(job) for job in jobs.values() if job.running or job.ended_at is None}
     older = _with_older_failures(history, jobs, settings)
     return replace(
         history,

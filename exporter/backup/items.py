@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_Age = tuple[datetime, datetime, str]
 
 
 def subject_of(job: BackupJob) -> Subject:
@@ -24,22 +25,22 @@ def subject_of(job: BackupJob) -> Subject:
     )
 
 
-def age_order(job: BackupJob) -> tuple[datetime, datetime, str]:
+def age_order(job: BackupJob) -> _Age:
     """Sort key, oldest first: by end, since a job that fails at once may overlap a long one."""
     return (job.ended_at or _LONG_AGO, job.start_time or _LONG_AGO, job.job_id)
 
 
 def newest_finished(jobs: Iterable[BackupJob]) -> dict[Subject, BackupJob]:
     """The newest finished job of each subject."""
-    newest: dict[Subject, BackupJob] = {}
+    newest: dict[Subject, tuple[_Age, BackupJob]] = {}
     for job in jobs:
         if job.running:
             continue
-        subject = subject_of(job)
+        subject, age = subject_of(job), age_order(job)
         known = newest.get(subject)
-        if known is None or age_order(job) > age_order(known):
-            newest[subject] = job
-    return newest
+        if known is None or age > known[0]:
+            newest[subject] = age, job
+    return {subject: job for subject, (_, job) in newest.items()}
 
 
 def without_superseded(newest: Mapping[Subject, BackupJob]) -> dict[Subject, BackupJob]:
@@ -84,19 +85,16 @@ def _item_of(subject: Subject) -> tuple[str, str, str]:
 
 def spellings(jobs: Iterable[BackupJob]) -> dict[tuple[str, str, str], str]:
     """How the newest job spells each item, by management type, container and lower-case name."""
-    newest: dict[tuple[str, str, str], BackupJob] = {}
+    newest: dict[tuple[str, str, str], tuple[datetime, str, str]] = {}
     for job in jobs:
         name = spelling_key(job)
+        spelt = (job.start_time or _LONG_AGO, job.job_id, job.item)
         known = newest.get(name)
-        if known is None or _start_order(job) > _start_order(known):
-            newest[name] = job
-    return {name: job.item for name, job in newest.items()}
+        if known is None or spelt > known:
+            newest[name] = spelt
+    return {name: item for name, (_, _, item) in newest.items()}
 
 
 def spelling_key(job: BackupJob) -> tuple[str, str, str]:
     """The item's name for comparison; equal names in two containers are two items."""
     return job.backup_management_type, job.container, job.item.lower()
-
-
-def _start_order(job: BackupJob) -> tuple[datetime, str]:
-    return job.start_time or _LONG_AGO, job.job_id

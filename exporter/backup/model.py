@@ -22,13 +22,19 @@ class Vault:
         subscription_id: Lower case.
         resource_group: As configured; Azure compares it without case.
         name: As configured; Azure compares it without case.
-        location: Azure region, e.g. ``westeurope``; empty when not known.
+        location: Azure region in lower case, e.g. ``westeurope``; empty when not known.
+        sku: ``RS0`` or ``Standard``; empty when not known, as it is without discovery.
+        redundancy: ``LocallyRedundant``, ``GeoRedundant`` or ``ZoneRedundant``; likewise.
+        tags: Names and values as Azure spells them.
     """
 
     subscription_id: str
     resource_group: str
     name: str
     location: str = ""
+    sku: str = ""
+    redundancy: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
 
     @property
     def path(self) -> str:

@@ -115,7 +115,7 @@ def parse_job(payload: object, problems: Counter[str], *, with_detail: bool = Fa
         backup_type=sys.intern(backup_type),
         status=status,
         workload_type=job.text("workloadType"),
-        activity_id=job.text("activityId"),
+        activity_id=job.unique("activityId"),
         start_time=job.read("startTime", parse_timestamp),
         end_time=None if status in RUNNING_STATUSES else end_time,
         # A job that runs can lie ahead of the server's clock (FACTS 1.2).

@@ -173,10 +173,16 @@ def _failures_since_success(
 
 
 def _counts(history: History, now: datetime, settings: Settings) -> Mapping[CountKey, int]:
-    counts: Counter[CountKey] = Counter()
+    counts: dict[tuple[str, str], Counter[str]] = {}
     for job in history.jobs.values():
-        for status in COUNTED_STATUSES:
-            counts.setdefault(CountKey(job.backup_management_type, job.operation, status), 0)
+        kind = job.backup_management_type, job.operation
+        of_kind = counts.get(kind)
+        if of_kind is None:
+            of_kind = counts[kind] = Counter(dict.fromkeys(COUNTED_STATUSES, 0))
         if in_window(job, now, settings):
-            counts[CountKey(job.backup_management_type, job.operation, job.status)] += 1
-    return counts
+            of_kind[job.status] += 1
+    return {
+        CountKey(*kind, status): count
+        for kind, of_kind in counts.items()
+        for status, count in of_kind.items()
+    }

@@ -29,7 +29,10 @@ _YES: Final = ("1", "true", "yes")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code of SPEC 2."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if "shard_index" in options and options.shard_index >= options.shard_total:
+        parser.error(f"--shard.index must be below --shard.total, which is {options.shard_total}")
     command = import_module(f"exporter.cli.{options.command.replace('-', '_')}")
     code: int = command.run(options)
     return code
@@ -49,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = _command(commands, "serve", "run the exporter")
     _config_flag(serve)
+    _shard_flags(serve)
     _web_flags(serve, listen_address=":10057")
     _log_flags(serve)
 
@@ -137,6 +141,41 @@ def _web_flags(parser: argparse.ArgumentParser, *, listen_address: str) -> None:
         default=_from_environment("--web.enable-lifecycle", "").lower() in _YES,
         help="allow POST /-/reload",
     )
+
+
+def _shard_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shard.index",
+        dest="shard_index",
+        metavar="N",
+        type=_ordinal,
+        default=_from_environment("--shard.index", "0"),
+        help="which of --shard.total exporters this is, from 0; the name of a StatefulSet's pod"
+        " will do, such as exporter-2 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--shard.total",
+        dest="shard_total",
+        metavar="N",
+        type=_positive,
+        default=_from_environment("--shard.total", "1"),
+        help="how many exporters split the vaults between them (default: %(default)s)",
+    )
+
+
+def _ordinal(value: str) -> int:
+    match = re.fullmatch(r"(?:[a-z0-9.-]*-)?([0-9]{1,4})", value)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"write a number from 0, or a pod's name that ends with one, not {value!r}"
+        )
+    return int(match[1])
+
+
+def _positive(value: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", value):
+        raise argparse.ArgumentTypeError(f"write a number from 1 to 9999, not {value!r}")
+    return int(value)
 
 
 def _log_flags(parser: argparse.ArgumentParser) -> None:

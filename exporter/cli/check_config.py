@@ -19,5 +19,6 @@ def run(options: Namespace) -> int:
         config = load_config(options.file, os.environ)
     except ConfigError as error:
         return complain(error, BAD_CONFIG)
-    say(f"{options.file}: fine, {len(config.vaults)} vault(s)")
+    found = f", {len(config.discovery)} discovery entry(s)" if config.discovery else ""
+    say(f"{options.file}: fine, {len(config.vaults)} vault(s){found}")
     return OK

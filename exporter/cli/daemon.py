@@ -8,6 +8,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Final
 
+from exporter.backup.shard import UNSHARDED, Shard
 from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain
 from exporter.cli.logs import set_up_logging
 from exporter.clock import Clock, SystemClock
@@ -41,7 +42,7 @@ def hold_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
-def run_daemon(options: Namespace, load: Callable[[], Config]) -> int:
+def run_daemon(options: Namespace, load: Callable[[], Config], *, shard: Shard = UNSHARDED) -> int:
     """Serve what ``load`` configures until a signal ends it; returns the exit code.
 
     The caller has called ``hold_signals``, before it started any thread.
@@ -60,6 +61,7 @@ def run_daemon(options: Namespace, load: Callable[[], Config]) -> int:
             telemetry_path=options.telemetry_path,
             lifecycle=options.lifecycle,
             policy_file=PolicyFile(options.web_config_file) if options.web_config_file else None,
+            shard=shard,
         )
     except ConfigError as error:
         return complain(error, BAD_CONFIG)
@@ -77,6 +79,7 @@ class Daemon:
         telemetry_path: Where metrics are.
         lifecycle: Whether ``POST /-/reload`` is allowed.
         policy_file: TLS, users and headers; None for plain HTTP.
+        shard: Which of the vaults are ours.
 
     Raises:
         ConfigError: The first configuration cannot be used.
@@ -91,8 +94,10 @@ class Daemon:
         telemetry_path: str,
         lifecycle: bool,
         policy_file: PolicyFile | None = None,
+        shard: Shard = UNSHARDED,
     ) -> None:
         self._load = load
+        self._shard = shard
         self._clock: Clock = SystemClock()
         self._metrics = SelfMetrics()
         self._store = PageStore(self._metrics)
@@ -172,6 +177,7 @@ class Daemon:
             store=self._store,
             metrics=self._metrics,
             clock=self._clock,
+            shard=self._shard,
             previous=previous,
         )
         self._metrics.config_ok.set(1)

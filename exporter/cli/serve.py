@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from exporter.backup.shard import Shard
 from exporter.cli.daemon import hold_signals, run_daemon
 from exporter.config import load_config
 
@@ -15,4 +16,8 @@ if TYPE_CHECKING:
 def run(options: Namespace) -> int:
     """Serve until a signal ends it."""
     hold_signals()
-    return run_daemon(options, lambda: load_config(options.config_file, os.environ))
+    return run_daemon(
+        options,
+        lambda: load_config(options.config_file, os.environ),
+        shard=Shard(options.shard_index, options.shard_total),
+    )

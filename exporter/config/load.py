@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from exporter.config import model
+from exporter.config import estate, model
 from exporter.config.model import Config
 from exporter.config.problems import Format, read_section, read_text
 from exporter.errors import ConfigError, Problem
@@ -26,7 +26,9 @@ _FORMAT: Final = Format(
         "refresh": (model.Refresh,),
         "metrics": (model.Metrics,),
         "state": (model.State,),
-        "vaults[]": (model.VaultEntry,),
+        "vaults[]": (estate.VaultEntry,),
+        "discovery[]": (estate.DiscoveryEntry,),
+        "discovery[].include": (estate.VaultMatch,),
     },
     unions=frozenset({"credential"}),
 )
@@ -49,7 +51,11 @@ def parse_config(text: str, environment: Mapping[str, str], *, source: str) -> C
     """
     config, problems = read_section(Config, text, environment, _FORMAT)
     if config is not None:
-        problems += [*_duplicate_vaults(config), *_missing_files(config)]
+        problems += [
+            *_duplicate_vaults(config),
+            *_duplicate_discoveries(config),
+            *_missing_files(config),
+        ]
     if config is None or problems:
         raise ConfigError(source, problems)
     return config
@@ -61,6 +67,15 @@ def _duplicate_vaults(config: Config) -> Iterator[Problem]:
         first = seen.setdefault(entry.vault().id, i)
         if first != i:
             yield Problem(f"vaults[{i}]", f"the same vault as vaults[{first}]")
+
+
+def _duplicate_discoveries(config: Config) -> Iterator[Problem]:
+    seen: dict[tuple[str, str], int] = {}
+    for i, entry in enumerate(config.discovery):
+        first = seen.setdefault((entry.scope, entry.source), i)
+        if first != i:
+            message = f"the same scope and source as discovery[{first}]; make one of both"
+            yield Problem(f"discovery[{i}]", message)
 
 
 def _missing_files(config: Config) -> Iterator[Problem]:

@@ -2,86 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ModelWrapValidatorHandler,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import InitErrorDetails
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
-from exporter.backup.model import JobSeries, Settings, Vault
+from exporter.backup.model import JobSeries, Settings
+from exporter.backup.vaults import tag_label
+from exporter.config.estate import DiscoveryEntry, VaultEntry
+from exporter.config.section import Section
 from exporter.config.types import (
+    ApiVersion,
     Count,
     CountFromZero,
     Interval,
-    Name,
     Span,
     Text,
     Threads,
     Timeout,
     Url,
-    check_name,
 )
-
-_VAULT_ID: Final = re.compile(
-    r"/subscriptions/(?P<subscription_id>[^/]+)/resourceGroups/(?P<resource_group>[^/]+)"
-    r"/providers/Microsoft\.RecoveryServices/vaults/(?P<name>[^/]+)",
-    re.IGNORECASE,
-)
-
-
-class Section(BaseModel):
-    """One section of the file: no key beside those named here, no value quoted in errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-    @classmethod
-    def problem(cls, values: dict[str, object]) -> str:
-        """What is wrong with the keys taken together; empty if nothing is."""
-        del values
-        return ""
-
-    @classmethod
-    def has_section(cls, key: str) -> bool:
-        """Whether a key holds a section of its own."""
-        field = cls.model_fields.get(key)
-        return field is not None and isinstance(field.default, Section)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _tell_all(cls, values: object, validate: ModelWrapValidatorHandler[Self]) -> Self:
-        """Tell what is wrong with single keys and with all of them together, both at once."""
-        told: list[InitErrorDetails] = []
-        if isinstance(values, dict):
-            # A section whose keys are all commented out is one with nothing but defaults.
-            values = {k: v for k, v in values.items() if v is not None or not cls.has_section(k)}
-        problem = cls.problem(values) if isinstance(values, dict) else ""
-        if problem:
-            error = ValueError(problem)
-            told.append(InitErrorDetails(type="value_error", input=None, ctx={"error": error}))
-        try:
-            section = validate(values)
-        except ValidationError as invalid:
-            told += [
-                InitErrorDetails(
-                    type=found["type"], loc=found["loc"], input=None, ctx=found.get("ctx", {})
-                )
-                for found in invalid.errors(include_url=False)
-            ]
-        else:
-            if not told:
-                return section
-        raise ValidationError.from_exception_data(cls.__name__, told, hide_input=True)
-
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
 
@@ -165,9 +105,9 @@ Credential = Annotated[
 class ApiVersions(Section):
     """The api-version of each Azure API."""
 
-    backup_jobs: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$")] = (
-        "2024-10-01"
-    )
+    backup_jobs: ApiVersion = "2024-10-01"
+    vaults: ApiVersion = "2024-04-01"
+    resource_graph: ApiVersion = "2021-03-01"
 
 
 class ReadBudget(Section):
@@ -209,6 +149,18 @@ class Refresh(Section):
     lookback: Span = timedelta(days=8)
     forget_after: Span = timedelta(days=35)
     keep_stale: Span = timedelta(minutes=30)
+    discovery_interval: Interval = timedelta(minutes=15)
+
+
+def _check_tags(tags: list[str]) -> list[str]:
+    labels: dict[str, str] = {}
+    for tag in tags:
+        if (other := labels.setdefault(tag_label(tag), tag)) is not tag:
+            raise ValueError(f"{other} and {tag} would be one label, {tag_label(tag)}")
+    return tags
+
+
+TagNames = Annotated[list[Text], AfterValidator(_check_tags)]
 
 
 class Metrics(Section):
@@ -221,6 +173,7 @@ class Metrics(Section):
         "Completed",
         "CompletedWithWarnings",
     ]
+    vault_tags: TagNames = []
 
 
 class State(Section):
@@ -229,63 +182,26 @@ class State(Section):
     path: Text | None = None
 
 
-def _check_vault_id(vault_id: str) -> str:
-    match = _VAULT_ID.fullmatch(vault_id)
-    if not match:
-        raise ValueError(
-            "write /subscriptions/.../resourceGroups/.../providers/"
-            "Microsoft.RecoveryServices/vaults/..."
-        )
-    for name in match.groups():
-        check_name(name)
-    return vault_id
-
-
-VaultId = Annotated[str, AfterValidator(_check_vault_id)]
-
-
-class VaultEntry(Section):
-    """One vault, by resource id or by its three names."""
-
-    id: VaultId | None = None
-    subscription_id: Name | None = None
-    resource_group: Name | None = None
-    name: Name | None = None
-    location: Name | None = None
-
-    @classmethod
-    def problem(cls, values: dict[str, object]) -> str:
-        """A vault is named one way or the other."""
-        names = [values.get(name) for name in ("subscription_id", "resource_group", "name")]
-        if values.get("id") is not None:
-            by_both = any(name is not None for name in names)
-            return (
-                "id says it all: leave out subscription_id, resource_group, name" if by_both else ""
-            )
-        return (
-            "write either id, or subscription_id, resource_group and name" if None in names else ""
-        )
-
-    def vault(self) -> Vault:
-        """The vault this entry names."""
-        match = _VAULT_ID.fullmatch(self.id) if self.id else None
-        names = match.groupdict() if match else self.model_dump(exclude={"id", "location"})
-        return Vault(
-            subscription_id=names["subscription_id"].lower(),
-            resource_group=names["resource_group"],
-            name=names["name"],
-            location=(self.location or "").lower(),
-        )
-
-
 class Config(Section):
     """The configuration file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["vaults"]}, {"required": ["discovery"]}]}
+    )
 
     azure: Azure = Azure()
     refresh: Refresh = Refresh()
     metrics: Metrics = Metrics()
     state: State = State()
-    vaults: Annotated[list[VaultEntry], Field(min_length=1)]
+    vaults: list[VaultEntry] = []
+    discovery: list[DiscoveryEntry] = []
+
+    @classmethod
+    def problem(cls, values: dict[str, object]) -> str:
+        """There must be something to read."""
+        if values.get("vaults") or values.get("discovery"):
+            return ""
+        return "write vaults or discovery, or both: there is nothing to read yet"
 
     def settings(self) -> Settings:
         """What the core needs to know of it."""

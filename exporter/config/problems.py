@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
 
-from exporter.config.model import Section
+from exporter.config.section import Section
 from exporter.config.yaml_file import read_yaml
 from exporter.errors import ConfigError, Problem
 

@@ -94,6 +94,14 @@ def check_name(name: str) -> str:
     return name
 
 
+def _check_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    return pattern
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(read_duration),
@@ -109,3 +117,5 @@ CountFromZero = Annotated[int, BeforeValidator(_read_count), Field(ge=0)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, Field(min_length=1)]
+Pattern = Annotated[Text, AfterValidator(_check_pattern)]
+ApiVersion = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$")]

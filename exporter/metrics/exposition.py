@@ -1,14 +1,16 @@
-"""One vault's samples as text blocks, one block for each family.
+"""One vault's samples as text, one text for each family.
 
-Hand-written because ``generate_latest`` costs 12 times the CPU (PERFORMANCE.md of the project's
-notes): the label text of an item is built once for all its families. Samples read the same in
-text 0.0.4 and OpenMetrics, so the blocks serve both.
+Hand-written because ``generate_latest`` costs ten times the CPU (docs/performance.md): the label
+text of an item is built once for all its families, and that of a job begins with its item's.
+Samples read the same in text 0.0.4 and OpenMetrics, so the texts serve both.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
+from exporter.backup.model import ItemKey, VaultKey
 from exporter.metrics.families import (
     ITEM_FAMILIES,
     JOB_FAMILIES,
@@ -18,52 +20,77 @@ from exporter.metrics.families import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from exporter.backup.rollup import Rollup
     from exporter.metrics.snapshot import VaultSnapshot
 
 FAMILIES: Final[tuple[Family[Any], ...]] = (*VAULT_FAMILIES, *ITEM_FAMILIES, *JOB_FAMILIES)
 """Every family about vaults, in the order of the page."""
 
+Rows = list[tuple[str, Any]]
+"""What the families of one kind speak of: each row after the text of its labels."""
+
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_needs_escapes: Final = re.compile(r'[\\"\n]').search
 _EXACT: Final = 2**53
 
 
-def render_vault(snapshot: VaultSnapshot) -> list[str]:
-    """The samples of one vault, one text for each of ``FAMILIES``; empty where it has none."""
-    rollup = snapshot.rollup
+def vault_rows(snapshot: VaultSnapshot) -> Rows:
+    """The vault itself."""
+    return [(_labels(VaultKey._fields, snapshot.vault.key), snapshot)]
+
+
+def item_rows(rollup: Rollup | None) -> Rows:
+    """Its items; none where nothing is known."""
+    return [(_labels(ItemKey._fields, item.key), item) for item in rollup.items] if rollup else []
+
+
+def job_rows(rollup: Rollup | None) -> Rows:
+    """Its individual jobs; none where nothing is known."""
+    jobs = rollup.jobs if rollup else ()
+    of_item = {key: _labels(ItemKey._fields, key) for key in {key for key, _ in jobs}}
     return [
-        *_render(VAULT_FAMILIES, [(snapshot.vault.key, snapshot)]),
-        *_render(ITEM_FAMILIES, [(item.key, item) for item in rollup.items] if rollup else []),
-        *_render(
-            JOB_FAMILIES,
-            [((*key, job.job_id), JobRow(key, job)) for key, job in rollup.jobs] if rollup else [],
-        ),
+        (f"{of_item[key]},{_labels(('job_id',), (job.job_id,))}", JobRow(key, job))
+        for key, job in jobs
     ]
 
 
-def _render(
-    families: Sequence[Family[Any]], rows: Iterable[tuple[tuple[str, ...], Any]]
-) -> Iterable[str]:
-    lines: list[list[str]] = [[] for _ in families]
-    names = families[0].key
-    for key, row in rows:
-        common = _labels(names, key)
-        for family, out in zip(families, lines, strict=True):
-            for values, value in family.samples(row):
-                labels = f"{common},{_labels(family.labels, values)}" if values else common
-                out.append(f"{family.name}{{{labels}}} {format_value(value)}\n")
-    return map("".join, lines)
+def render(families: Sequence[Family[Any]], rows: Rows) -> list[str]:
+    """The rows' samples, one text for each family."""
+    return [_column(family, rows) for family in families]
+
+
+def _column(family: Family[Any], rows: Rows) -> str:
+    lines: list[str] = []
+    start, names, samples = f"{family.name}{{", family.labels, family.samples
+    if free := family.free_labels:
+        rows = [(",".join([common, *_pairs(free(row))]), row) for common, row in rows]
+    # Statuses, tasks and the like are few, and the same in all rows.
+    own: dict[tuple[str, ...], str] = {(): ""}
+    for common, row in rows:
+        for values, value in samples(row):
+            labels = own.get(values)
+            if labels is None:
+                labels = own[values] = f",{_labels(names, values)}"
+            number = value if value.__class__ is int else format_value(value)
+            lines.append(f"{start}{common}{labels}}} {number}\n")
+    return "".join(lines)
+
+
+def _pairs(labels: Iterable[tuple[str, str]]) -> Iterator[str]:
+    return (_labels((name,), (value,)) for name, value in labels)
 
 
 def _labels(names: tuple[str, ...], values: tuple[str, ...]) -> str:
-    return ",".join(
-        f'{name}="{value.translate(_ESCAPES)}"' for name, value in zip(names, values, strict=True)
-    )
+    if _needs_escapes("".join(values)):
+        values = tuple(value.translate(_ESCAPES) for value in values)
+    return ",".join([f'{name}="{value}"' for name, value in zip(names, values, strict=True)])
 
 
 def format_value(value: float) -> str:
     """The shortest text that reads back as the same float; whole numbers without a point."""
-    if value == int(value) and abs(value) < _EXACT:
+    value = float(value)
+    if value.is_integer() and -_EXACT < value < _EXACT:
         return str(int(value))
-    return repr(float(value))
+    return repr(value)

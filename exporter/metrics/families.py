@@ -20,6 +20,7 @@ from exporter.backup.model import (
     VaultKey,
 )
 from exporter.backup.rollup import CountKey, ItemState
+from exporter.backup.vaults import tag_label
 from exporter.errors import ErrorKind
 from exporter.metrics.snapshot import VaultSnapshot
 
@@ -39,6 +40,7 @@ class Family(Generic[Row]):
         labels: The family's own labels beside those.
         samples: From a row to the values of ``labels`` and the value; nothing for unknown.
         type: ``gauge`` or ``counter``.
+        free_labels: From a row to labels whose names the configuration decides; None for none.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Family(Generic[Row]):
     samples: Callable[[Row], Iterable[Sample]]
     labels: tuple[str, ...] = ()
     type: str = "gauge"
+    free_labels: Callable[[Row], Iterable[tuple[str, str]]] | None = None
 
 
 class JobRow(NamedTuple):
@@ -319,7 +322,26 @@ def _errors(snapshot: VaultSnapshot) -> Iterator[Sample]:
         yield (kind.value,), snapshot.errors.get(kind, 0)
 
 
+def _vault_info(snapshot: VaultSnapshot) -> Iterable[Sample]:
+    vault = snapshot.vault
+    return (((vault.location, vault.sku, vault.redundancy), 1),)
+
+
+def _vault_tags(snapshot: VaultSnapshot) -> Iterable[tuple[str, str]]:
+    """By label: a resource has no two tags whose names differ by case only."""
+    return {tag_label(name): text for name, text in snapshot.vault.tags}.items()
+
+
 VAULT_FAMILIES: Final = (
+    Family(
+        name="azure_backup_vault_info",
+        help="What discovery knows of the vault (location, sku.name, standardTierStorageRedundancy,"
+        " and tags of metrics.vault_tags as tag_<name>), always 1.",
+        key=VaultKey._fields,
+        labels=("location", "sku", "redundancy"),
+        samples=_vault_info,
+        free_labels=_vault_tags,
+    ),
     _vault(
         "jobs",
         "Jobs of the vault that run or ended within metrics.window, by status.",

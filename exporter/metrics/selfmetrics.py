@@ -99,6 +99,36 @@ class SelfMetrics:
             "subscription_id",
             "location",
         )
+        self.discovery_up = self._add(
+            Gauge,
+            "discovery_up",
+            "1 if the last search for vaults worked, 0 if it failed; the vaults known before stay.",
+            "scope",
+            "source",
+        )
+        self.discovery_found_at = self._add(
+            Gauge,
+            "discovery_last_success_timestamp_seconds",
+            "When the newest search for vaults that worked ended, Unix time.",
+            "scope",
+            "source",
+        )
+        self.discovery_vaults = self._add(
+            Gauge,
+            "discovery_vaults",
+            "Vaults that a discovery entry has found and wants, of all shards; absent before the"
+            " first search that worked.",
+            "scope",
+            "source",
+        )
+        self.discovery_errors = self._add(
+            Counter,
+            "discovery_errors_total",
+            "Searches for vaults that failed, by reason.",
+            "scope",
+            "source",
+            "kind",
+        )
         self.payload_errors = self._add(
             Counter,
             "payload_errors_total",
@@ -113,6 +143,16 @@ class SelfMetrics:
             "How long the newest rendering of a vault and joining of the page took, in seconds.",
         )
         self.build_info.labels(__version__, platform.python_version()).set(1)
+
+    def clear_discovery(self) -> None:
+        """Say nothing of discovery entries that were: others are in force now."""
+        for family in (
+            self.discovery_up,
+            self.discovery_found_at,
+            self.discovery_vaults,
+            self.discovery_errors,
+        ):
+            family.clear()
 
     def _add(self, kind: type[Metric], name: str, text: str, *labels: str) -> Metric:
         self.families.append(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from exporter.metrics.page import Page, VaultBlocks, build_page, vault_blocks
+from exporter.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
     from exporter.metrics.selfmetrics import SelfMetrics
     from exporter.metrics.snapshot import VaultSnapshot
 
+_AT_ONCE: Final = 100
+"""Up to so many vaults, joining the page costs less than rendering the one that has changed."""
+
+_REST: Final = 9
+"""Above that, the page is joined for at most a tenth of the time."""
+
 
 class PageStore:
     """Holds the newest snapshot of each vault and the page made of them.
 
     Attributes:
-        page: What to serve. Rebound whole, never changed.
+        served: What a scrape gets: whole snapshots, never one half published, but of a large page
+            perhaps not the newest ones of the last moment. Rebound whole, never changed.
         snapshots: By vault id. Rebound whole, never changed.
     """
 
@@ -29,11 +37,21 @@ class PageStore:
         self._metrics = metrics
         self._changing = threading.Lock()
         self._building = threading.Lock()
-        self._blocks: dict[str, VaultBlocks | None] = {}
+        self._parts: dict[str, VaultBlocks | None] = {}
         self._stale = False
+        self._put_off = False
+        self._rests_until = float("-inf")
         self._generation = 0
         self.snapshots: dict[str, VaultSnapshot] = {}
-        self.page: Page = build_page([])
+        self.served: Page = build_page([])
+
+    @property
+    def page(self) -> Page:
+        """The page with all that was published before; waits until it is built."""
+        with self._building:
+            if self._stale:
+                self._build()
+            return self.served
 
     def show(self, vaults: Iterable[Vault]) -> Callable[[VaultSnapshot], None]:
         """Say which vaults the page has, and in which order; others are dropped.
@@ -45,32 +63,71 @@ class PageStore:
         with self._changing:
             self._generation += 1
             generation = self._generation
-            self._blocks = {vault.id: self._blocks.get(vault.id) for vault in vaults}
-            self.snapshots = {k: v for k, v in self.snapshots.items() if k in self._blocks}
-            self._stale = True
-        self._build()
+        self.arrange(vaults)
         return partial(self._publish, generation)
+
+    def arrange(self, vaults: Iterable[Vault]) -> None:
+        """Say the same anew; whoever publishes goes on."""
+        with self._changing:
+            self._parts = {vault.id: self._parts.get(vault.id) for vault in vaults}
+            self.snapshots = {k: v for k, v in self.snapshots.items() if k in self._parts}
+            self._stale = True
+        self._build_soon()
 
     def _publish(self, generation: int, snapshot: VaultSnapshot) -> None:
         """Replace one vault's part. Rendering happens in the caller's thread, beside others'."""
         started = time.perf_counter()
-        blocks = vault_blocks(snapshot)
+        part = vault_blocks(snapshot, self._parts.get(snapshot.vault.id))
         with self._changing:
-            if generation != self._generation:
+            if generation != self._generation or snapshot.vault.id not in self._parts:
                 return
-            self._blocks[snapshot.vault.id] = blocks
+            self._parts[snapshot.vault.id] = part
             self.snapshots = {**self.snapshots, snapshot.vault.id: snapshot}
             self._stale = True
-        self._build()
+        self._build_soon()
         self._metrics.render_duration.set(time.perf_counter() - started)
 
+    def _build_soon(self) -> None:
+        """See to it that what was published comes onto the page, without waiting for others.
+
+        Whoever builds looks again afterwards, so what comes meanwhile is left to him.
+        """
+        while self._stale:
+            rest = self._rests_until - time.monotonic()
+            if rest > 0 and self._later(rest):
+                return
+            if not self._building.acquire(blocking=False):
+                return
+            try:
+                self._build()
+            finally:
+                self._building.release()
+
+    def _later(self, seconds: float) -> bool:
+        """Have it built after a rest; whether that could be arranged."""
+        with self._changing:
+            if self._put_off:
+                return True
+            self._put_off = True
+        try:
+            start_thread("page", self._build_after, seconds)
+        except RuntimeError:  # the machine has no thread left
+            self._put_off = False
+        return self._put_off
+
+    def _build_after(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self._put_off = False
+        self._build_soon()
+
     def _build(self) -> None:
-        with self._building:
-            with self._changing:
-                # Whoever was building just now may have taken this change along.
-                if not self._stale:
-                    return
-                self._stale = False
-                vaults = [blocks for blocks in self._blocks.values() if blocks]
-            self.page = build_page(vaults)
-        self._metrics.series.set(self.page.series)
+        """Build the page. The caller holds ``_building``."""
+        started = time.thread_time()
+        with self._changing:
+            self._stale = False
+            parts = [part for part in self._parts.values() if part]
+        self.served = build_page(parts, self.served)
+        self._metrics.series.set(self.served.series)
+        if len(parts) > _AT_ONCE:
+            spent = time.thread_time() - started
+            self._rests_until = time.monotonic() + _REST * spent

@@ -9,37 +9,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporter.azure.backup_jobs import BackupJobsApi
-from exporter.azure.budget import ReadBudget
 from exporter.azure.clouds import cloud_of
 from exporter.azure.credentials import BearerAuth, make_credential
-from exporter.azure.gate import BudgetGate
+from exporter.azure.resource_graph import ResourceGraphApi
 from exporter.azure.session import ArmSession
+from exporter.azure.vaults import VaultsApi
 from exporter.backup.history import rejudge, remembered_from
+from exporter.backup.shard import UNSHARDED, Shard
+from exporter.refresh.discovery import Discovery
+from exporter.refresh.estate import Estate
 from exporter.refresh.loop import RefreshLoop, Start
-from exporter.refresh.vault import VaultRefresher, VaultState
+from exporter.refresh.roster import Found
+from exporter.refresh.vault import VaultState
 from exporter.state import StateKeeper, StoredVault
 from exporter.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exporter.azure.budget import ReadBudget
     from exporter.backup.model import Vault
     from exporter.clock import Clock
     from exporter.config import Config
     from exporter.metrics.selfmetrics import SelfMetrics
     from exporter.metrics.store import PageStore
+    from exporter.refresh.estate import SharedBy
 
 log = logging.getLogger(__name__)
 
 
 class Collector:
-    """The collector loop over the configured vaults.
+    """The collector loop over the configured and discovered vaults.
 
     Args:
         config: What to read, and how.
         store: Where snapshots go.
         metrics: The exporter's own.
         clock: What time it is.
+        shard: Which of the vaults are ours.
         previous: The collector that this one replaces and stops; what it knew is kept.
         start: Starts one refresh; in a thread of its own, unless time is simulated.
 
@@ -54,6 +61,7 @@ class Collector:
         store: PageStore,
         metrics: SelfMetrics,
         clock: Clock,
+        shard: Shard = UNSHARDED,
         previous: Collector | None = None,
         start: Start = start_thread,
     ) -> None:
@@ -71,72 +79,89 @@ class Collector:
             metrics=metrics,
             stop=self._stop,
         )
-        api = BackupJobsApi(self._session, azure.api_versions.backup_jobs, metrics)
-        vaults = [entry.vault() for entry in config.vaults]
-        settings = self.settings = config.settings()
+        versions = azure.api_versions
+        graph_api = ResourceGraphApi(
+            self._session, versions.resource_graph, metrics, clock=clock, stop=self._stop
+        )
+        self.settings = config.settings()
         self.config = config
         self._clock = clock
         self.keeper = _keeper(config, previous)
-        stored = _stored(vaults, previous, self.keeper)
         # All that can fail is behind us: what the previous one knows is taken over.
         if previous:
             previous.stop()
         self._was_ready = previous.ready if previous else False
-        self.states = _states(vaults, config, previous, stored, clock)
-        self.budgets: dict[tuple[str, str], ReadBudget] = _budgets(config, vaults, previous)
+        self._rearranging = threading.Lock()
+        self._loop = RefreshLoop(
+            clock=clock, max_concurrency=azure.max_concurrency, stop=self._stop, start=start
+        )
+        self._inherited = _inherited(config, previous, clock) if previous else {}
         metrics.reads_remaining.clear()
-        gates = {
-            key: BudgetGate(
-                budget,
-                vaults=[vault for vault in vaults if _shares(vault) == key],
-                interval=config.refresh.interval,
+        self._estate = Estate(
+            config,
+            shard=shard,
+            jobs_api=BackupJobsApi(self._session, versions.backup_jobs, metrics),
+            graph_api=graph_api,
+            store=store,
+            keep=self._keep,
+            recall=self._recall,
+            budgets=_budgets(config, previous) if previous else {},
+            clock=clock,
+            metrics=metrics,
+        )
+        metrics.clear_discovery()
+        vaults_api = VaultsApi(self._session, versions.vaults, metrics)
+        self._discoveries = [
+            Discovery(
+                entry,
+                selection=entry.selection(config.metrics.vault_tags),
+                vaults_api=vaults_api,
+                graph_api=graph_api,
+                interval=config.refresh.discovery_interval,
                 clock=clock,
                 metrics=metrics,
+                changed=self._rearrange,
+                known=previous.found_below(entry.scope) if previous else None,
             )
-            for key, budget in self.budgets.items()
-        }
-        publish = store.show(vaults)
-        refreshers = [
-            VaultRefresher(
-                vault,
-                api=api,
-                gate=gates[_shares(vault)],
-                settings=settings,
-                keep_stale=config.refresh.keep_stale,
-                clock=clock,
-                publish=publish,
-                keep=self._keep,
-                detail_threads=max(1, azure.max_concurrency // 2),
-                state=self.states[vault.id],
-            )
-            for vault in vaults
+            for entry in config.discovery
         ]
-        self._loop = RefreshLoop(
-            refreshers,
-            clock=clock,
-            max_concurrency=azure.max_concurrency,
-            stop=self._stop,
-            start=start,
-        )
-        for refresher in refreshers:
-            refresher.publish()
-            if previous:
+        self._rearrange()
+        if previous:
+            for refresher in self._estate.refreshers.values():
                 self._keep(refresher.vault, refresher.state)
 
     @property
     def ready(self) -> bool:
         """Whether the first refresh of every vault has ended, well or badly; it stays so."""
-        return self._was_ready or self._loop.ready
+        self._was_ready = self._was_ready or self._loop.ready
+        return self._was_ready
 
     @property
     def all_up(self) -> bool:
-        """Whether the last refresh read every vault."""
-        return all(state.up for state in self.states.values())
+        """Whether the last refresh read every vault, and the last search found them."""
+        return all(state.up for state in self.states.values()) and not any(
+            discovery.failed for discovery in self._discoveries
+        )
+
+    @property
+    def states(self) -> dict[str, VaultState]:
+        """What is known of each vault, by id."""
+        return {k: one.state for k, one in self._estate.refreshers.items()}
+
+    @property
+    def budgets(self) -> dict[SharedBy, ReadBudget]:
+        """What is left to read."""
+        return self._estate.budgets
 
     @property
     def stopped(self) -> bool:
         """Whether it was stopped: its data are not refreshed any more."""
         return self._stop.is_set()
+
+    def found_below(self, scope: str) -> dict[str, Vault] | None:
+        """The vaults that discovery has found there; None if it has not found any yet."""
+        found = (one.found for one in self._discoveries if one.entry.scope == scope)
+        return next((vaults for vaults in found if vaults is not None), None)
 
     def start(self, broken: Callable[[], None]) -> None:
         """Start refreshing in the background.
@@ -163,16 +188,42 @@ class Collector:
         self._loop.run()
 
     def run_once(self) -> None:
-        """Refresh every vault one time, here and now."""
-        self._loop.run_once()
+        """Look for vaults, and refresh every vault one time, here and now."""
+        self._loop.run_once(self._discoveries)
+        self._loop.run_once(self._estate.readers)
         self._flush()
 
     def stop(self) -> None:
         """End refreshing. Reads under way are not waited for."""
         self._stop.set()
+        with self._rearranging:
+            """No discovery changes the page from here on."""
         self._loop.wake()
         self._session.close()
         self._flush()
+
+    def _rearrange(self) -> None:
+        """Read the vaults that are configured, and those found by now."""
+        with self._rearranging:
+            if self._stop.is_set():
+                return
+            self._estate.arrange(
+                Found(one.vaults, one.group) for one in self._discoveries if one.vaults is not None
+            )
+            self._loop.set_readers([*self._discoveries, *self._estate.readers])
+            if all(one.vaults is not None for one in self._discoveries):
+                # Whose vault has not been found by now is not going to be.
+                self._inherited = {}
+
+    def _recall(self, vaults: list[Vault]) -> dict[str, VaultState]:
+        """What is known of vaults: what the previous collector knew, else what the file says."""
+        unknown = [vault.id for vault in vaults if vault.id not in self._inherited]
+        stored = self.keeper.load(unknown) if self.keeper and unknown else {}
+        return {
+            vault.id: self._inherited.get(vault.id)
+            or _restored(stored.get(vault.id), self.config, self._clock)
+            for vault in vaults
+        }
 
     def _keep(self, vault: Vault, state: VaultState) -> None:
         """Have what is known of a vault written to the state file; at a reload, only by the new."""
@@ -193,11 +244,6 @@ class Collector:
             self.keeper.flush()
 
 
-def _shares(vault: Vault) -> tuple[str, str]:
-    """Vaults of one subscription and region share a read budget (FACTS 10)."""
-    return vault.subscription_id, vault.location
-
-
 def _keeper(config: Config, previous: Collector | None) -> StateKeeper | None:
     """The keeper of the state file; a new one after a reload if the old file cannot be used."""
     if config.state.path is None:
@@ -205,32 +251,6 @@ def _keeper(config: Config, previous: Collector | None) -> StateKeeper | None:
     path = Path(config.state.path)
     known = previous.keeper if previous else None
     return known if known and known.path == path and known.usable else StateKeeper(path)
-
-
-def _stored(
-    vaults: list[Vault], previous: Collector | None, keeper: StateKeeper | None
-) -> dict[str, StoredVault]:
-    """What the state file says of vaults that the previous collector does not know."""
-    known = previous.states if previous else {}
-    unknown = [vault.id for vault in vaults if vault.id not in known]
-    return keeper.load(unknown) if keeper and unknown else {}
-
-
-def _states(
-    vaults: list[Vault],
-    config: Config,
-    previous: Collector | None,
-    stored: dict[str, StoredVault],
-    clock: Clock,
-) -> dict[str, VaultState]:
-    """What is known of each vault: what the previous collector knew, else what the file says."""
-    known = previous.states if previous else {}
-    return {
-        vault.id: _state(known[vault.id], config, previous, clock)
-        if previous and vault.id in known
-        else _restored(stored.get(vault.id), config, clock)
-        for vault in vaults
-    }
 
 
 def _restored(stored: StoredVault | None, config: Config, clock: Clock) -> VaultState:
@@ -263,16 +283,14 @@ def _state(known: VaultState, config: Config, previous: Collector, clock: Clock)
     return state
 
 
-def _budgets(
-    config: Config, vaults: list[Vault], previous: Collector | None
-) -> dict[tuple[str, str], ReadBudget]:
-    """The budgets of the vaults; a known one remembers what it has spent and learnt."""
+def _inherited(config: Config, previous: Collector, clock: Clock) -> dict[str, VaultState]:
+    return {k: _state(known, config, previous, clock) for k, known in previous.states.items()}
+
+
+def _budgets(config: Config, previous: Collector) -> dict[SharedBy, ReadBudget]:
+    """The budgets known so far; what was spent is remembered, what was learnt unless configured."""
     configured = config.azure.read_budget
-    requests, per_seconds = configured.requests, configured.per.total_seconds()
-    budgets = {}
-    for key in map(_shares, vaults):
-        known = previous.budgets.get(key) if previous else None
-        budgets[key] = known or ReadBudget(requests, per_seconds)
-        if known and previous and previous.config.azure.read_budget != configured:
-            known.configure(requests, per_seconds)
-    return budgets
+    if previous.config.azure.read_budget != configured:
+        for budget in previous.budgets.values():
+            budget.configure(configured.requests, configured.per.total_seconds())
+    return dict(previous.budgets)

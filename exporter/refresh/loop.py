@@ -1,4 +1,4 @@
-"""When each vault is refreshed, and how many at once."""
+"""When each vault, or whatever else is read, is refreshed, and how many at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from exporter.errors import NotNowError
 from exporter.threads import run_all, start_thread
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exporter.clock import Clock
-    from exporter.refresh.vault import VaultRefresher
 
 log = logging.getLogger(__name__)
 
@@ -25,34 +24,71 @@ _IDLE_SECONDS: Final = 3600.0
 _NO_THREAD_SECONDS: Final = 5.0
 
 
+class Reader(Protocol):
+    """Something that is read again and again.
+
+    Attributes:
+        due: Monotonic time of the next time.
+    """
+
+    due: float
+
+    @property
+    def name(self) -> str:
+        """For the log."""
+
+    @property
+    def ended_once(self) -> bool:
+        """Whether a refresh has ended before, well or badly."""
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the last refresh hung: the next may hold up others."""
+
+    def refresh(self) -> None:
+        """Read it once.
+
+        Raises:
+            NotNowError: It may not be read now.
+        """
+
+    def next_turn(self, started: float) -> float:
+        """Monotonic time of the refresh after one that began at ``started``."""
+
+    def stale_at(self) -> float:
+        """Monotonic time when what is known of it becomes too old; long past if nothing is."""
+
+    def broke(self, error: Exception) -> None:
+        """Take in that a refresh ended by an error of our own."""
+
+    def not_read(self) -> None:
+        """Take in that it has not been allowed to be read at all."""
+
+
 @dataclass(slots=True)
 class _Turn:
-    """One vault's place in the schedule."""
+    """One reader's place in the schedule."""
 
-    refresher: VaultRefresher
-    due: float
+    reader: Reader
     running: bool = False
     suspect: bool = False
-    ended_once: bool = False
 
 
 class RefreshLoop:
-    """Refreshes every vault at once and then at its interval, never twice at the same time.
+    """Refreshes every reader at once and then at its interval, never twice at the same time.
 
-    A vault whose last refresh hung may hold no more than half of the threads together with its
+    A reader whose last refresh hung may hold no more than half of the threads together with its
     like, so the others are never held up by it for long.
 
     Args:
-        refreshers: One for each vault.
         clock: What time it is.
-        max_concurrency: Vaults refreshed at once.
+        max_concurrency: Readers refreshed at once.
         stop: Ends the loop; whoever sets it calls ``wake``.
         start: Starts one refresh; in a thread of its own, unless time is simulated.
     """
 
     def __init__(
         self,
-        refreshers: Iterable[VaultRefresher],
         *,
         clock: Clock,
         max_concurrency: int,
@@ -64,17 +100,21 @@ class RefreshLoop:
         self._stop = stop
         self._threads = max_concurrency
         self._most_suspects = max(1, max_concurrency // 2)
-        self._turns = [
-            _Turn(refresher, due=refresher.state.due, ended_once=refresher.state.up is not None)
-            for refresher in refreshers
-        ]
+        self._turns: list[_Turn] = []
         self._lock = threading.Lock()
         self._changed = threading.Event()
 
+    def set_readers(self, readers: Iterable[Reader]) -> None:
+        """Say what is read from now on. A refresh under way of one that is dropped goes on."""
+        with self._lock:
+            known = {id(turn.reader): turn for turn in self._turns}
+            self._turns = [known.get(id(reader)) or _Turn(reader) for reader in readers]
+        self.wake()
+
     @property
     def ready(self) -> bool:
-        """Whether the first refresh of every vault has ended, well or badly."""
-        return all(turn.ended_once for turn in self._turns)
+        """Whether the first refresh of every reader has ended, well or badly."""
+        return all(turn.reader.ended_once for turn in self._turns)
 
     def wake(self) -> None:
         """Look at the schedule now."""
@@ -95,14 +135,17 @@ class RefreshLoop:
         except RuntimeError as error:  # the machine has no thread left
             log.error("refresh not started", extra={"reason": str(error)})  # noqa: TRY400
             with self._lock:
-                turn.running, turn.due = False, self._clock.monotonic() + _NO_THREAD_SECONDS
+                turn.running = False
+                turn.reader.due = self._clock.monotonic() + _NO_THREAD_SECONDS
 
-    def run_once(self) -> None:
-        """Refresh every vault one time and wait for all; what the budget forbids stays unread."""
-        run_all("refresh", self._refresh, self._turns, threads=self._threads)
-        for turn in self._turns:
-            if not turn.ended_once:
-                turn.refresher.not_read()
+    def run_once(self, readers: Iterable[Reader]) -> None:
+        """Refresh some readers one time and wait for all; what the budget forbids stays unread."""
+        chosen = {id(reader) for reader in readers}
+        turns = [turn for turn in self._turns if id(turn.reader) in chosen]
+        run_all("refresh", self._refresh, turns, threads=self._threads)
+        for turn in turns:
+            if not turn.reader.ended_once:
+                turn.reader.not_read()
 
     def _start_due(self) -> tuple[list[_Turn], float]:
         """Mark what may start now as running; also for how long nothing else is due.
@@ -116,11 +159,12 @@ class RefreshLoop:
             free_for_suspects = self._most_suspects - sum(turn.suspect for turn in running)
             started = []
             seconds_to_next = _IDLE_SECONDS
-            for turn in sorted(self._turns, key=lambda turn: turn.due):
-                if turn.due > now:
-                    seconds_to_next = min(seconds_to_next, turn.due - now)
+            for turn in sorted(self._turns, key=lambda turn: turn.reader.due):
+                due = turn.reader.due
+                if due > now:
+                    seconds_to_next = min(seconds_to_next, due - now)
                     break
-                suspect = turn.refresher.suspect
+                suspect = turn.reader.suspect
                 if turn.running or free <= 0 or (suspect and free_for_suspects <= 0):
                     continue
                 turn.running, turn.suspect = True, suspect
@@ -130,27 +174,25 @@ class RefreshLoop:
             return started, seconds_to_next
 
     def _refresh(self, turn: _Turn) -> None:
-        refresher = turn.refresher
+        reader = turn.reader
         started = self._clock.monotonic()
-        ended, due = True, started
+        due = started
         try:
-            refresher.refresh()
-            due = refresher.gate.next_turn(started)
+            reader.refresh()
+            due = reader.next_turn(started)
         except NotNowError as error:
-            ended = False
             if not self._stop.is_set():
                 due = error.available_at
-                if started < (stale_at := refresher.stale_at()) < due:
+                if started < (stale_at := reader.stale_at()) < due:
                     # To take old data off the page, though nothing can be read then.
                     due = stale_at
         except Exception as error:
             # The one broad except: no fault in one vault's data may end the loop.
-            log.exception("refresh broke", extra={"vault_name": refresher.vault.name})
-            due = refresher.gate.next_turn(started)
-            refresher.broke(error)
+            log.exception("refresh of %s broke", reader.name)
+            due = reader.next_turn(started)
+            reader.broke(error)
         finally:
             with self._lock:
-                turn.due = refresher.state.due = due
+                reader.due = due
                 turn.running = False
-                turn.ended_once = turn.ended_once or ended
             self._changed.set()

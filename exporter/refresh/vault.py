@@ -9,48 +9,27 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from exporter.backup.details import WantedDetail, wanted_details
-from exporter.backup.history import (
-    History,
-    merge_details,
-    merge_list,
-    next_window,
-    prune,
-)
+from exporter.backup.history import History, merge_details, merge_list, prune
 from exporter.backup.rollup import roll_up
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.snapshot import VaultSnapshot
+from exporter.refresh.advice import ADVICE
 from exporter.refresh.details import DetailReader, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from exporter.azure.backup_jobs import BackupJobsApi, Listing
+    from exporter.azure.backup_jobs import BackupJobsApi
     from exporter.azure.gate import BudgetGate
     from exporter.backup.model import Settings, Vault
     from exporter.clock import Clock
+    from exporter.refresh.lists import JobLists
 
 log = logging.getLogger(__name__)
 
 _SHARE_OF_INTERVAL: Final = 0.8
 """Retries end before the next refresh is due."""
-
-_ADVICE: Final = {
-    ErrorKind.FORBIDDEN: "assign the role Backup Reader on {scope} to this identity"
-    " (it needs Microsoft.RecoveryServices/vaults/backupJobs/read); new rights take some minutes",
-    ErrorKind.UNAUTHORIZED: "check azure.credential and that its tenant is the one of"
-    " {subscription}",
-    ErrorKind.NOT_FOUND: "check subscription, resource group and name of the vault in the"
-    " configuration; it may have been deleted",
-    ErrorKind.THROTTLED: "reads wait as long as Azure asks; others who read this subscription"
-    " share its limit",
-    ErrorKind.TIMEOUT: "check the network path to Azure Resource Manager",
-    ErrorKind.NETWORK: "check DNS, proxy, firewall and certificates on the way to Azure Resource"
-    " Manager",
-    ErrorKind.SERVER: "nothing to do unless it lasts: Azure's own fault",
-    ErrorKind.PAYLOAD: "Azure did not accept the request or sent what this exporter does not"
-    " read; please report it with a sanitised answer",
-}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,7 +68,8 @@ class VaultRefresher:
 
     Args:
         vault: Which one.
-        api: Reads it.
+        lists: Its job lists.
+        api: Its jobs' details.
         gate: The read budget it shares.
         settings: How jobs are judged and kept.
         keep_stale: How long its data stay when it cannot be read.
@@ -104,6 +84,7 @@ class VaultRefresher:
         self,
         vault: Vault,
         *,
+        lists: JobLists,
         api: BackupJobsApi,
         gate: BudgetGate,
         settings: Settings,
@@ -115,9 +96,9 @@ class VaultRefresher:
         state: VaultState,
     ) -> None:
         self.vault = vault
-        self.gate = gate
         self.state = state
-        self._api = api
+        self._lists = lists
+        self._gate = gate
         self._settings = settings
         self._keep_stale = keep_stale
         self._clock = clock
@@ -125,14 +106,42 @@ class VaultRefresher:
         self._keep = keep
         self._detail_threads = detail_threads
         self._details = DetailReader(vault, api, gate, clock)
-        self._listing: Listing | None = None
-        self._listing_since = float("-inf")
+        self._retired = False
+        self._started = float("-inf")
         self._failed_kind: ErrorKind | None = None
+
+    @property
+    def name(self) -> str:
+        """The vault's."""
+        return self.vault.name
+
+    @property
+    def due(self) -> float:
+        """Monotonic time of the next refresh."""
+        return self.state.due
+
+    @due.setter
+    def due(self, at: float) -> None:
+        self.state.due = at
+
+    @property
+    def ended_once(self) -> bool:
+        """Whether a refresh has ended, well or badly."""
+        return self.state.up is not None
 
     @property
     def suspect(self) -> bool:
         """Whether the last refresh hung: the next may hold up others."""
         return self._failed_kind is ErrorKind.TIMEOUT or self._details.hung
+
+    def next_turn(self, started: float) -> float:
+        """Monotonic time of the refresh after one that began at ``started``."""
+        return self._lists.next_turn(started)
+
+    def retire(self) -> VaultState:
+        """Publish and keep nothing any more; returns a copy of what is known, for a successor."""
+        self._retired = True
+        return self.state.copy()
 
     def refresh(self) -> None:
         """Read the vault once and publish what is known then.
@@ -140,31 +149,49 @@ class VaultRefresher:
         Raises:
             NotNowError: The read budget does not allow a list now.
         """
-        started = self._clock.monotonic()
-        give_up_at = started + _SHARE_OF_INTERVAL * self.gate.interval()
-        now = self._clock.now()
+        self.read_details(self.read_list())
+
+    def read_list(self) -> list[WantedDetail]:
+        """Read the list, publish, and say which details are wanted; none when it cannot be read.
+
+        Raises:
+            NotNowError: The read budget does not allow a list now.
+        """
+        self._started = self._clock.monotonic()
+        give_up_at = self._started + _SHARE_OF_INTERVAL * self._lists.interval()
+        wanted: list[WantedDetail] = []
         try:
-            wanted = self._read_list(now, started, give_up_at)
+            wanted = self._take_list(self._clock.now(), give_up_at)
         except NotNowError as postponed:
             self._postponed(postponed)
             raise
         except ArmError as error:
             self._failed(error)
-        else:
-            if wanted:
-                # Status first: details may take long or have to wait.
-                self.publish()
-            self._read_details(wanted, give_up_at)
-        self.state.refresh_duration = timedelta(seconds=self._clock.monotonic() - started)
+        if wanted:
+            # Status first: details may take long or have to wait.
+            self.publish()
+        return wanted
+
+    def read_details(self, wanted: list[WantedDetail]) -> None:
+        """Read the details that ``read_list`` wants, as far as possible, and publish."""
+        state = self.state
+        if state.up:
+            give_up_at = self._started + _SHARE_OF_INTERVAL * self._lists.interval()
+            reading = self._details.read(wanted, give_up_at, threads=self._detail_threads)
+            state.history = merge_details(state.history, reading, self._settings)
+            answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)
+            state.details_pending = len(wanted) - answered
+        state.refresh_duration = timedelta(seconds=self._clock.monotonic() - self._started)
         self.publish()
-        if self.state.up:
-            self._keep(self.vault, self.state)
+        if state.up and not self._retired:
+            self._keep(self.vault, state)
 
     def broke(self, error: Exception) -> None:
         """Mark the vault down after an error of our own, so that old data do not look fresh."""
-        self._listing = None
+        self._lists.reset()
         self._failed(ArmError(ErrorKind.PAYLOAD, f"{type(error).__name__}: {error}"))
-        self._publish(self._snapshot(known=False))
+        if not self._retired:
+            self._publish(self._snapshot(known=False))
 
     def not_read(self) -> None:
         """Mark the vault down because the read budget has not allowed to read it at all."""
@@ -173,6 +200,8 @@ class VaultRefresher:
 
     def publish(self) -> None:
         """Put what is known on the page."""
+        if self._retired:
+            return
         fresh = self._clock.monotonic() < self.stale_at()
         known = self.state.refreshed_at is not None and (bool(self.state.up) or fresh)
         self._publish(self._snapshot(known=known))
@@ -182,7 +211,7 @@ class VaultRefresher:
 
         One refresh that fails must not blank a vault, however long the interval.
         """
-        stale_after = max(self._keep_stale.total_seconds(), 2 * self.gate.interval())
+        stale_after = max(self._keep_stale.total_seconds(), 2 * self._lists.interval())
         return self.state.data_since + stale_after
 
     def _snapshot(self, *, known: bool) -> VaultSnapshot:
@@ -193,41 +222,25 @@ class VaultRefresher:
             up=state.up,
             refreshed_at=state.refreshed_at,
             refresh_duration=state.refresh_duration,
-            refresh_interval=timedelta(seconds=self.gate.interval_in_effect()),
+            refresh_interval=timedelta(seconds=self._lists.interval_in_effect()),
             errors=dict(state.errors),
             failure=state.failure,
             details_pending=state.details_pending if known else None,
             rollup=roll_up(self.vault, state.history, now, self._settings) if known else None,
         )
 
-    def _read_list(self, now: datetime, started: float, give_up_at: float) -> list[WantedDetail]:
-        """Take in the list; returns which details are wanted."""
+    def _take_list(self, now: datetime, give_up_at: float) -> list[WantedDetail]:
+        """Read and take in the list; returns which details are wanted."""
         state, settings = self.state, self._settings
-        if self._listing is None:
-            self._listing = self._api.listing(self.vault, next_window(state.history, now, settings))
-            self._listing_since = started
-        listing = self._listing
-        try:
-            jobs = self._api.read_list(listing, self.gate, give_up_at=give_up_at)
-        except NotNowError:
-            raise
-        except ArmError:
-            self._listing = None
-            raise
-        self._listing = None
-        history = merge_list(state.history, jobs, listing.window, settings)
+        reading = self._lists.read(state.history, now, give_up_at)
+        history = merge_list(state.history, reading.jobs, reading.window, settings)
         state.history = prune(history, now, settings)
-        self._succeeded(listing.window.end, self._listing_since)
+        self._succeeded(reading.window.end, reading.since)
         wanted = wanted_details(state.history, now, settings)
         state.details_pending = len(wanted)
+        # Others that share the budget, and come first, leave room for what is urgent here.
+        self._gate.want(self.vault, Counter(one.urgency for one in wanted))
         return wanted
-
-    def _read_details(self, wanted: list[WantedDetail], give_up_at: float) -> None:
-        reading = self._details.read(wanted, give_up_at, threads=self._detail_threads)
-        state = self.state
-        state.history = merge_details(state.history, reading, self._settings)
-        answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)
-        state.details_pending = len(wanted) - answered
 
     def _succeeded(self, refreshed_at: datetime, data_since: float) -> None:
         state = self.state
@@ -247,11 +260,9 @@ class VaultRefresher:
         state = self.state
         state.errors[error.kind] += 1
         # A vault that cannot be read wants no details, so it must not slow down the others.
-        self.gate.want(self.vault, Counter())
-        self.gate.details_wait(self.vault, wait=False)
-        advice = _ADVICE[error.kind].format(
-            scope=self.vault.path, subscription=self.vault.subscription_id
-        )
+        self._gate.want(self.vault, Counter())
+        self._gate.details_wait(self.vault, wait=False)
+        advice = ADVICE[error.kind].format(scope=self.vault.path)
         failure = f"{error}. What to do: {advice}."
         if error.kind is not self._failed_kind:
             log.warning(

@@ -57,7 +57,7 @@ class Metrics(Handler):
     """The page, as bytes that were made when a vault was refreshed."""
 
     async def get(self) -> None:
-        page, registry = self.site.store.page, self.site.metrics.registry
+        page, registry = self.site.store.served, self.site.metrics.registry
         if prefers_openmetrics(self.request.headers.get("Accept", "")):
             self.set_header("Content-Type", _OPENMETRICS)
             body, tail = page.openmetrics, generate_openmetrics(registry)
@@ -65,12 +65,14 @@ class Metrics(Handler):
             self.set_header("Content-Type", _TEXT)
             body, tail = page.text, generate_latest(registry)
         self.set_header("Vary", "Accept, Accept-Encoding")
+        pieces: Iterable[bytes]
         if accepts_gzip(self.request.headers.get("Accept-Encoding", "")):
             self.set_header("Content-Encoding", "gzip")
             pieces = body.gzip(tail)
+            size = sum(map(len, pieces))
         else:
-            pieces = body.plain(tail)
-        self.set_header("Content-Length", str(sum(map(len, pieces))))
+            pieces, size = body.plain(tail), body.size + len(tail)
+        self.set_header("Content-Length", str(size))
         try:
             await self.flush()
             if self.request.method == "HEAD":

@@ -10,8 +10,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from exporter.config.model import Section
 from exporter.config.problems import Format
+from exporter.config.section import Section
 from exporter.config.types import Text
 
 TlsVersion = Literal["TLS12", "TLS13"]

@@ -88,7 +88,7 @@ class Edge:
         self.permits += 1
 
     def get(self, url: str = "/things", give_up_at: float = LATER) -> Any:
-        return self.session.get(
+        return self.session.read(
             url, api="test", give_up_at=give_up_at, permit=self.permit, attempts=4
         ).body
 
@@ -406,7 +406,7 @@ def test_a_budget_that_forbids_the_second_attempt_leaves_the_first_ones_fault(
             raise NotNowError("spent", 5)
 
     with pytest.raises(ArmError, match="503") as caught:
-        edge.session.get("/things", api="test", give_up_at=LATER, permit=once, attempts=4)
+        edge.session.read("/things", api="test", give_up_at=LATER, permit=once, attempts=4)
     assert caught.value.kind is ErrorKind.SERVER
 
 

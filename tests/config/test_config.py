@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config import Config, load_config, parse_config
+from exporter.config.estate import DiscoveryEntry, VaultMatch
 from exporter.config.types import format_duration
 from exporter.errors import ConfigError
 
@@ -92,9 +93,31 @@ vaults:
 @pytest.mark.parametrize(
     ("text", "path", "message"),
     [
-        ("", "vaults", "is required"),
+        ("", "", "write vaults or discovery, or both"),
         ("[1]", "", "write a section"),
-        ("vaults: []", "vaults", "at least one"),
+        ("vaults: []", "", "write vaults or discovery, or both"),
+        ("discovery: [{source: arm}]", "discovery[0]", "either subscription_id or management"),
+        (
+            "discovery: [{subscription_id: s, management_group: m}]",
+            "discovery[0]",
+            "either subscription_id or management",
+        ),
+        (
+            "discovery: [{subscription_id: s, source: graph}]",
+            "discovery[0].source",
+            "'arm' or 'resource_graph'",
+        ),
+        (
+            "discovery: [{subscription_id: s, include: {name: 'a('}}]",
+            "discovery[0].include.name",
+            "no regular expression",
+        ),
+        (
+            "discovery: [{subscription_id: s}, {subscription_id: S, exclude: {name: x}}]",
+            "discovery[1]",
+            "the same scope and source as discovery[0]",
+        ),
+        (VAULT + "metrics: {vault_tags: [a b, A_B]}", "metrics.vault_tags", "one label, tag_a_b"),
         ("vaults: 5", "vaults", "write a list"),
         (VAULT + "refresh: {interval: 999ms}", "refresh.interval", "1s or more"),
         (VAULT + "refresh: {lookback: -3d}", "refresh.lookback", "duration"),
@@ -278,14 +301,33 @@ def test_a_duration_reads_back(milliseconds: int) -> None:
     assert parsed(text).refresh.interval == duration
 
 
+def test_discovery_alone_is_enough_to_read() -> None:
+    config = parsed("discovery: [{management_group: MG-1, source: resource_graph}]")
+
+    assert config.vaults == []
+    assert config.discovery[0].scope == "/providers/Microsoft.Management/managementGroups/mg-1"
+
+
+def test_the_examples_discovery_is_right_once_it_is_uncommented() -> None:
+    _, _, commented = EXAMPLE.read_text().partition("# discovery:\n")
+    text = "".join(line.removeprefix("# ") for line in commented.splitlines(keepends=True))
+
+    by_subscription, by_group = parsed("discovery:\n" + text).discovery
+
+    assert by_subscription.include.tags == {"environment": "production"}
+    assert by_subscription.exclude.tags == {"monitored": "no"}
+    assert by_group.source == "resource_graph"
+
+
 def test_the_example_shows_every_key_with_its_default() -> None:
     """And nothing else: what it does not set must be the default."""
     example = load_config(EXAMPLE, {})
     bare = parsed(VAULT)
 
-    for section in ("azure", "refresh", "metrics", "state"):
+    for section in ("azure", "refresh", "metrics", "state", "discovery"):
         assert getattr(example, section) == getattr(bare, section)
     text = EXAMPLE.read_text()
-    for model in (type(example.azure), type(example.refresh), type(example.metrics)):
+    models = (example.azure, example.azure.api_versions, example.refresh, example.metrics)
+    for model in (*[type(one) for one in models], DiscoveryEntry, VaultMatch):
         for key in model.model_fields:
             assert f"{key}:" in text, key

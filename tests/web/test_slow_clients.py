@@ -6,7 +6,6 @@ import socket
 import ssl
 import threading
 import time
-import zlib
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,8 +145,8 @@ def test_many_requests_and_no_reading_is_cut_off_too(server: Running) -> None:
 def serve_a_page_of(server: Running, size: int) -> None:
     """One vault's part is one piece, as large as the vault."""
     whole = block("# " + "x" * size + "\n")
-    body = Body((whole,), zlib.crc32(whole.plain), len(whole.plain))
-    server.store.page = Page(text=body, openmetrics=body, series=0)
+    body = Body((whole,), whole.checksum, whole.size)
+    server.store.served = Page(text=body, openmetrics=body, series=0)
 
 
 def resident_bytes() -> int:

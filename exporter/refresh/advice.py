@@ -1,0 +1,31 @@
+"""What a person can do about a read that failed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.errors import ErrorKind
+
+ADVICE: Final = {
+    ErrorKind.FORBIDDEN: "assign the role Backup Reader on {scope} to this identity"
+    " (it needs Microsoft.RecoveryServices/vaults/backupJobs/read); new rights take some minutes",
+    ErrorKind.UNAUTHORIZED: "check azure.credential and that its tenant is the one of {scope}",
+    ErrorKind.NOT_FOUND: "check subscription, resource group and name of the vault in the"
+    " configuration; it may have been deleted",
+    ErrorKind.THROTTLED: "reads wait as long as Azure asks; others who read this subscription"
+    " share its limit",
+    ErrorKind.TIMEOUT: "check the network path to Azure Resource Manager",
+    ErrorKind.NETWORK: "check DNS, proxy, firewall and certificates on the way to Azure Resource"
+    " Manager",
+    ErrorKind.SERVER: "nothing to do unless it lasts: Azure's own fault",
+    ErrorKind.PAYLOAD: "Azure did not accept the request or sent what this exporter does not"
+    " read; please report it with a sanitised answer",
+}
+"""By kind, about a vault; ``scope`` is its path."""
+
+DISCOVERY_ADVICE: Final = ADVICE | {
+    ErrorKind.FORBIDDEN: "assign the role Backup Reader on {scope} to this identity; new rights"
+    " take some minutes",
+    ErrorKind.NOT_FOUND: "check that {scope} exists and is spelt right in the configuration",
+}
+"""The same about a search for vaults below a scope."""

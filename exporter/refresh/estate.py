@@ -1,0 +1,215 @@
+"""The vaults that are read now, each with its refresher, its budget and what is known of it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from exporter.azure.budget import ReadBudget
+from exporter.azure.gate import BudgetGate
+from exporter.refresh.graph import GraphGroup, GraphLists
+from exporter.refresh.lists import ArmLists, JobLists
+from exporter.refresh.roster import Place, roster
+from exporter.refresh.vault import VaultRefresher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from exporter.azure.backup_jobs import BackupJobsApi
+    from exporter.azure.resource_graph import ResourceGraphApi
+    from exporter.backup.model import Vault
+    from exporter.backup.shard import Shard
+    from exporter.clock import Clock
+    from exporter.config import Config
+    from exporter.metrics.selfmetrics import SelfMetrics
+    from exporter.metrics.snapshot import VaultSnapshot
+    from exporter.metrics.store import PageStore
+    from exporter.refresh.loop import Reader
+    from exporter.refresh.roster import Found
+    from exporter.refresh.vault import VaultState
+
+SharedBy = tuple[str, str]
+"""Subscription and region: vaults of both share a read budget (FACTS 10)."""
+
+
+class Estate:
+    """Holds one refresher for each vault, and changes them as vaults appear and go away.
+
+    Args:
+        config: How they are read.
+        shard: Which of them are ours.
+        jobs_api: Job lists and details.
+        graph_api: Job lists of many vaults at once.
+        store: Where snapshots go.
+        keep: Where what is known goes after each refresh that read a vault.
+        recall: What is known already of vaults, by id; called once for each vault that appears.
+        budgets: What has been spent and learnt of each budget so far.
+        clock: What time it is.
+        metrics: Shows what is left of each budget.
+
+    Attributes:
+        refreshers: By vault id, in the order of the page. Rebound whole, never changed.
+        groups: By scope: those whose job lists come from Resource Graph. Likewise.
+        budgets: By what shares them.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        shard: Shard,
+        jobs_api: BackupJobsApi,
+        graph_api: ResourceGraphApi,
+        store: PageStore,
+        keep: Callable[[Vault, VaultState], None],
+        recall: Callable[[list[Vault]], dict[str, VaultState]],
+        budgets: dict[SharedBy, ReadBudget],
+        clock: Clock,
+        metrics: SelfMetrics,
+    ) -> None:
+        self._config = config
+        self._configured = [entry.vault() for entry in config.vaults]
+        self._settings = config.settings()
+        self._shard = shard
+        self._jobs_api = jobs_api
+        self._graph_api = graph_api
+        self._store = store
+        self._publish: Callable[[VaultSnapshot], None] | None = None
+        self._keep = keep
+        self._recall = recall
+        self._clock = clock
+        self._metrics = metrics
+        self._arranging = threading.Lock()
+        self._places: dict[str, Place] = {}
+        self._gates: dict[SharedBy, BudgetGate] = {}
+        self.budgets = budgets
+        self.refreshers: dict[str, VaultRefresher] = {}
+        self.groups: dict[str, GraphGroup] = {}
+
+    @property
+    def readers(self) -> list[Reader]:
+        """What the loop has to refresh: single vaults, and groups of them."""
+        single = [
+            refresher
+            for vault_id, refresher in self.refreshers.items()
+            if not self._places[vault_id].group
+        ]
+        return [*single, *self.groups.values()]
+
+    def arrange(self, found: Iterable[Found]) -> None:
+        """Read the vaults that are configured, and those found, from now on."""
+        with self._arranging:
+            everywhere = roster(self._configured, found)
+            places = {
+                place.vault.id: place for place in everywhere if self._shard.reads(place.vault.id)
+            }
+            self._share_budgets(everywhere, places)
+            self._make_groups(places)
+            self._replace_refreshers(places)
+
+    def _share_budgets(self, everywhere: list[Place], places: dict[str, Place]) -> None:
+        """Have each budget shared by its vaults; other shards get the part of theirs."""
+        in_all = Counter(_shared_by(place.vault) for place in everywhere)
+        shared: dict[SharedBy, list[Place]] = {}
+        for place in places.values():
+            shared.setdefault(_shared_by(place.vault), []).append(place)
+        gates = {}
+        for key, sharing in shared.items():
+            vaults = [place.vault for place in sharing]
+            gate = self._gates.get(key) or BudgetGate(
+                self._budget(key),
+                vaults=vaults,
+                interval=self._config.refresh.interval,
+                clock=self._clock,
+                metrics=self._metrics,
+            )
+            gate.share_among(
+                vaults,
+                listed=sum(not place.group for place in sharing),
+                part=len(sharing) / in_all[key],
+            )
+            gates[key] = gate
+        for key in self._gates.keys() - gates.keys():
+            self._metrics.reads_remaining.remove(*key)
+        self._gates = gates
+
+    def _budget(self, key: SharedBy) -> ReadBudget:
+        configured = self._config.azure.read_budget
+        new = ReadBudget(configured.requests, configured.per.total_seconds())
+        return self.budgets.setdefault(key, new)
+
+    def _make_groups(self, places: dict[str, Place]) -> None:
+        scopes = dict.fromkeys(place.group for place in places.values() if place.group)
+        self.groups = {scope: self.groups.get(scope) or self._group(scope) for scope in scopes}
+
+    def _group(self, scope: str) -> GraphGroup:
+        return GraphGroup(
+            scope,
+            self._graph_api,
+            interval=self._config.refresh.interval,
+            settings=self._settings,
+            clock=self._clock,
+            threads=self._detail_threads,
+        )
+
+    def _replace_refreshers(self, places: dict[str, Place]) -> None:
+        """Keep the refresher of each vault that is as it was; others begin with what is known."""
+        old, known = self._places, self.refreshers
+        kept = {k: one for k, one in known.items() if places.get(k) == old[k]}
+        retired = {k: one.retire() for k, one in known.items() if k not in kept}
+        appeared = [place.vault for k, place in places.items() if k not in known]
+        states = self._recall(appeared) | retired
+        vaults = [place.vault for place in places.values()]
+        if self._publish is None:
+            self._publish = self._store.show(vaults)
+        else:
+            self._store.arrange(vaults)
+        made = {
+            k: self._refresher(place, states[k], self._publish)
+            for k, place in places.items()
+            if k not in kept
+        }
+        self._places = places
+        self.refreshers = {k: kept.get(k) or made[k] for k in places}
+        for scope, group in self.groups.items():
+            group.members = tuple(
+                one for k, one in self.refreshers.items() if places[k].group == scope
+            )
+            if not group.ended_once:
+                group.due = float("-inf")
+        for refresher in made.values():
+            refresher.publish()
+
+    def _refresher(
+        self, place: Place, state: VaultState, publish: Callable[[VaultSnapshot], None]
+    ) -> VaultRefresher:
+        vault, gate = place.vault, self._gates[_shared_by(place.vault)]
+        lists: JobLists
+        if place.group:
+            lists = GraphLists(self.groups[place.group], vault.id)
+        else:
+            lists = ArmLists(
+                vault, self._jobs_api, gate, settings=self._settings, clock=self._clock
+            )
+        return VaultRefresher(
+            vault,
+            lists=lists,
+            api=self._jobs_api,
+            gate=gate,
+            settings=self._settings,
+            keep_stale=self._config.refresh.keep_stale,
+            clock=self._clock,
+            publish=publish,
+            keep=self._keep,
+            detail_threads=self._detail_threads,
+            state=state,
+        )
+
+    @property
+    def _detail_threads(self) -> int:
+        return max(1, self._config.azure.max_concurrency // 2)
+
+
+def _shared_by(vault: Vault) -> SharedBy:
+    return vault.subscription_id, vault.location
