@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.backup.graph_rows import parse_job_rows, parse_row_page
 from exporter.backup.shard import Shard
 from exporter.backup.vaults import (
     Selection,
@@ -20,7 +23,11 @@ from exporter.backup.vaults import (
     vault_id_of_job,
 )
 from exporter.errors import PayloadError
+from tests.backup.test_parse import ODD_JSON
 from tests.builders import a_vault
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 EVERYTHING = VaultFilter()
 NOTHING = VaultFilter()
@@ -184,3 +191,38 @@ def test_the_split_stays_the_same_between_versions() -> None:
     shards = [next(i for i in range(3) if Shard(i, 3).reads(one)) for one in ids]
 
     assert shards == [1, 1, 0, 0, 0, 2, 0, 1, 1, 1, 0, 1]
+
+
+def test_every_recorded_vault_list_is_read(shared: Path) -> None:
+    files = sorted(shared.glob("recorded/vault-lists/**/*.json"))
+    assert files
+    vaults = 0
+    for file in files:
+        body = json.loads(file.read_text())["body"]
+        page = parse_vault_page(body)
+        assert len(page.vaults) == len(body.get("value") or body.get("Value") or [])
+        assert page.next_link == body.get("nextLink")
+        assert not page.problems
+        vaults += len(page.vaults)
+    assert vaults > 200
+
+
+def test_every_recorded_answer_of_resource_graph_is_read(shared: Path) -> None:
+    files = sorted(shared.glob("recorded/resource-graph/*.json"))
+    assert files
+    for file in files:
+        body = json.loads(file.read_text())["body"]
+        page = parse_row_page(body)
+        assert len(page.rows) == body["count"]
+        # They are of Backup vaults: none of them is a job of a vault that is read here.
+        assert list(parse_job_rows(page.rows, Counter())) == []
+
+
+@given(ODD_JSON)
+def test_whatever_json_comes_it_is_read_or_refused(body: object) -> None:
+    for parse in (parse_vault_page, parse_row_page):
+        with suppress(PayloadError):
+            parse(body)
+    rows = body if isinstance(body, list) else [body]
+    parse_vaults(rows, Counter())
+    list(parse_job_rows(rows, Counter()))
