@@ -45,6 +45,7 @@ ITEM = {
 SQL = {**ITEM, "backup_management_type": "AzureWorkload", "item": "db1", "container": "host1"}
 TRANSFER = {"task": "Transfer", "step": "2"}
 EXPORTER = {"job": "azure-backup-exporter", "instance": "i1"}
+DISCOVERY = {"scope": "/subscriptions/s1", "source": "arm"}
 WHERE = "vault v1, resource group rg1"
 DAY = 24 * 60
 
@@ -517,6 +518,20 @@ SCENARIOS = [
         near=[own("up", "1x9 0x4 1x50")],
     ),
     Scenario(
+        alert="AzureBackupDiscoveryFailed",
+        given=[
+            own("azure_backup_exporter_discovery_up", "1x9 0x45 1x20", **DISCOVERY),
+        ],
+        fires=40,
+        ends=56,
+        labels={**EXPORTER, **DISCOVERY},
+        summary="New vaults below /subscriptions/s1 are not found",
+        description="The exporter i1 cannot look for vaults below /subscriptions/s1 (source arm):"
+        " those known before are read on, new ones are not watched, and after a restart none are."
+        " Its log says why; most often the role Backup Reader is missing there.",
+        near=[own("azure_backup_exporter_discovery_up", "1x9 0x25 1x60", **DISCOVERY)],
+    ),
+    Scenario(
         alert="AzureBackupConfigReloadFailed",
         given=[
             own("azure_backup_exporter_config_last_reload_successful", "1x9 0x20 1x20"),
@@ -620,6 +635,7 @@ LASTING = [
         "AzureBackupVaultThrottled",
         "AzureBackupVaultGone",
         "AzureBackupVaultUnreadable",
+        "AzureBackupDiscoveryFailed",
         "AzureBackupConfigReloadFailed",
     }
 ]
