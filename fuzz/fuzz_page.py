@@ -74,7 +74,7 @@ def one_body(data: bytes) -> None:
             continue
         if job.job_id in history.jobs:
             reading.jobs.append(job)
-    history = prune(merge_details(history, reading, SETTINGS), NOW, SETTINGS)
+    history = prune(merge_details(history, reading), NOW, SETTINGS)
     wanted_details(history, NOW, SETTINGS)
     check(history)
 

@@ -92,6 +92,10 @@ class Steered:
         )
         return self.collector
 
+    def azure(self, **options: Any) -> str:
+        """The section that says where the simulator is."""
+        return azure_section(self.simulator.url, **options)
+
     def refresh(self) -> list[tuple[str, str, str]]:
         """One refresh of every vault; the reads it took, as API, vault and job."""
         self.simulator.clear_requests()

@@ -70,7 +70,8 @@ def rules(settings: dict[str, Any]) -> str:
         parts = [f'job="{settings["job"]}"']
         for label, values in matchers.items():
             for value in [values] if isinstance(values, str) else values:
-                sign = "!~" if isinstance(value, _Not) else "=" if value.isalnum() else "=~"
+                plain = not value or value.isalnum()
+                sign = "!~" if isinstance(value, _Not) else "=" if plain else "=~"
                 parts.append(f'{label}{sign}"{value}"')
         return f"azure_backup_{family}{{{', '.join(parts)}}}"
 
@@ -87,7 +88,8 @@ def rules(settings: dict[str, Any]) -> str:
     earlier: list[str] = []
     late_after = []
     for line in settings["late_after"]:
-        late_after.append({**line, "types": [line["backup_type"], *map(_Not, earlier)]})
+        if line["after"] != "never":
+            late_after.append({**line, "types": [line["backup_type"], *map(_Not, earlier)]})
         earlier.append(line["backup_type"])
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         {

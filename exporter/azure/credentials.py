@@ -23,6 +23,7 @@ from exporter.errors import ArmError, ErrorKind
 from exporter.threads import start_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from datetime import timedelta
 
     from azure.core.credentials import AccessToken, TokenCredential
@@ -44,6 +45,58 @@ def make_credential(credential: model.Credential, cloud: Cloud) -> TokenCredenti
     Raises:
         ArmError: A secret or certificate cannot be read, or azure-identity refuses the settings.
     """
+    files = _files(credential)
+    if not files:
+        return _set_up(credential, cloud)
+    return _Renewed(lambda: _set_up(credential, cloud), files)
+
+
+class _Renewed:
+    """Set up anew when one of its files has changed: azure-identity reads each only once.
+
+    Args:
+        set_up: Makes the credential of what the files hold now.
+        files: Of the secret or certificate; a rotation replaces them.
+    """
+
+    def __init__(self, set_up: Callable[[], TokenCredential], files: Iterable[Path]) -> None:
+        self._set_up = set_up
+        self._files = tuple(files)
+        # Before it is set up: what changes meanwhile is seen as a change.
+        self._contents = self._read()
+        self._credential = set_up()
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Sign in."""
+        contents = self._read()
+        if contents != self._contents:
+            self._credential, self._contents = self._set_up(), contents
+        return self._credential.get_token(*scopes, **options)
+
+    def _read(self) -> tuple[bytes | None, ...]:
+        return tuple(map(_content, self._files))
+
+
+def _files(credential: model.Credential) -> list[Path]:
+    """What a rotation replaces; a workload identity's token is read again as it is."""
+    match credential:
+        case model.ClientSecret():
+            named = [credential.client_secret_file]
+        case model.ClientCertificate():
+            named = [credential.certificate_file, credential.certificate_password_file]
+        case _:
+            named = []
+    return [Path(name) for name in named if name is not None]
+
+
+def _content(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def _set_up(credential: model.Credential, cloud: Cloud) -> TokenCredential:
     try:
         return _make_credential(credential, cloud)
     # TypeError: cryptography's, for a password that a key does not need.

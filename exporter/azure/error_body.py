@@ -18,6 +18,9 @@ _LIMIT: Final = re.compile(
 )
 _TRY_AFTER: Final = re.compile(r"try again after '(?P<seconds>[0-9]{1,6})' seconds", re.IGNORECASE)
 _DEFAULT_WAIT: Final = timedelta(minutes=1)
+_LONGEST_WAIT: Final = timedelta(hours=6)
+"""Azure names an hour at most; a date of a clock gone wrong must not end reading for ever."""
+
 _SHOWN: Final = 300
 
 
@@ -25,7 +28,7 @@ class Throttling(NamedTuple):
     """What a 429 says.
 
     Attributes:
-        retry_after: How long to ask nothing.
+        retry_after: How long to ask nothing, six hours at most.
         limit: Reads allowed per interval; None if the message does not name it.
         interval: That interval; None if the message does not name it.
     """
@@ -55,7 +58,7 @@ def read_throttling(headers: Mapping[str, str], body: object, now: datetime) -> 
     """How long to wait, and which limit was hit.
 
     The ``Retry-After`` header counts first, in seconds or as a date; the wait stands in the
-    message too (FACTS 10).
+    message too (FACTS 10). A date is compared with the answer's own: our clock may be off.
     """
     message = error_text(body)
     named = _LIMIT.search(message)
@@ -65,25 +68,30 @@ def read_throttling(headers: Mapping[str, str], body: object, now: datetime) -> 
             interval = timedelta(seconds=parse_timespan(named["interval"])) or None
         except PayloadError:
             interval = None
+    sent_at = _date(headers.get("Date", "")) or now
+    wait = _retry_after(headers.get("Retry-After"), sent_at) or _message_wait(message)
     return Throttling(
-        retry_after=_retry_after(headers.get("Retry-After"), now)
-        or _message_wait(message)
-        or _DEFAULT_WAIT,
+        retry_after=min(wait or _DEFAULT_WAIT, _LONGEST_WAIT),
         limit=int(named["limit"]) or None if named else None,
         interval=interval,
     )
 
 
-def _retry_after(header: str | None, now: datetime) -> timedelta | None:
+def _retry_after(header: str | None, sent_at: datetime) -> timedelta | None:
     if header is None:
         return None
     if re.fullmatch(r"[0-9]{1,6}", header.strip()):
         return timedelta(seconds=int(header))
+    at = _date(header)
+    return max(at - sent_at, timedelta(seconds=1)) if at else None
+
+
+def _date(header: str) -> datetime | None:
     try:
         at = parsedate_to_datetime(header)
-    except ValueError:
+    except (OverflowError, ValueError):
         return None
-    return max(at.replace(tzinfo=at.tzinfo or UTC) - now, timedelta(seconds=1))
+    return at.replace(tzinfo=at.tzinfo or UTC)
 
 
 def _message_wait(message: str) -> timedelta | None:

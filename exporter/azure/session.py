@@ -32,6 +32,9 @@ _LONGEST_WAIT_SECONDS: Final = 15
 _LARGEST_ANSWER: Final = 256 * 2**20
 _PIECE: Final = 64 * 1024
 _DEEPEST_CAUSE: Final = 10
+_LONGEST_INTEGER: Final = 400
+"""Digits; such a number is more than any float is."""
+
 _KINDS: Final = {
     401: ErrorKind.UNAUTHORIZED,
     403: ErrorKind.FORBIDDEN,
@@ -250,7 +253,7 @@ class ArmSession:
     def _answer(self, response: requests.Response, content: bytes) -> Answer:
         status = response.status_code
         try:
-            body = json.loads(content)
+            body = json.loads(content, parse_int=_integer)
         except (ValueError, RecursionError) as error:
             body = None
             if status == _OK:
@@ -274,6 +277,11 @@ class ArmSession:
             )
         kind = _KINDS.get(status, ErrorKind.PAYLOAD)
         raise ArmError(kind, text, retryable=kind is ErrorKind.TIMEOUT)
+
+
+def _integer(digits: str) -> float:
+    """The number; one with more digits than Python reads must not hide the jobs beside it."""
+    return int(digits) if len(digits) < _LONGEST_INTEGER else float(digits)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None] | None:

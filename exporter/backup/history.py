@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exporter.backup.items import newest_finished, subject_of
-from exporter.backup.model import BackupJob, Settings, Subject
+from exporter.backup.model import FINISHED_STATUSES, BackupJob, Settings, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,9 @@ OVERLAP: Final = timedelta(minutes=15)
 
 START_SHIFT: Final = timedelta(seconds=5)
 """A running job's startTime moves by up to 2.1 s (FACTS 1.3)."""
+
+_LISTED_WHEN_ENDED: Final = "MAB"
+"""Azure lists the jobs of its agent only after they have ended (FACTS 6)."""
 
 _SERVICE_BEGAN: Final = datetime(2010, 1, 1, tzinfo=UTC)
 
@@ -51,7 +54,8 @@ class History:
 
     Attributes:
         jobs: By ``job_id``.
-        successes: End of the newest successful job of each subject; outlives the job.
+        ends: End of the newest finished job of each subject and status; outlives the job. Which
+            statuses are successes is asked later: a reload may change that.
         task_successes: By subject and lower-case task, the newest job in which it completed.
         older_failures: What ``consecutive_failures`` counts beyond ``jobs``.
         missing: Ids of running jobs that the newest list does not name though it should.
@@ -62,7 +66,7 @@ class History:
     """
 
     jobs: Mapping[str, BackupJob] = field(default_factory=dict)
-    successes: Mapping[Subject, datetime] = field(default_factory=dict)
+    ends: Mapping[tuple[Subject, str], datetime] = field(default_factory=dict)
     task_successes: Mapping[tuple[Subject, str], TaskSuccess] = field(default_factory=dict)
     older_failures: Mapping[Subject, OlderFailures] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
@@ -117,7 +121,25 @@ def next_window(history: History, now: datetime, settings: Settings) -> Window:
         or not full_read_at <= now < full_read_at + FULL_READ_EVERY
     ):
         return Window(start=min(lookback, oldest_running), end=now, full=True)
-    return Window(start=min(read_at - OVERLAP, oldest_running), end=now, full=False)
+    # The next one may take longer than any so far.
+    unseen = read_at - OVERLAP - 2 * _longest_unseen(history)
+    start = min(read_at - OVERLAP, oldest_running, max(lookback, unseen))
+    return Window(start=start, end=now, full=False)
+
+
+def _longest_unseen(history: History) -> timedelta:
+    """How long a job of this vault has run before Azure listed it; zero for most vaults."""
+    return max(
+        (
+            job.end_time - job.start_time
+            for job in history.jobs.values()
+            if job.backup_management_type == _LISTED_WHEN_ENDED
+            and job.start_time
+            and job.end_time
+            and job.end_time > job.start_time
+        ),
+        default=timedelta(),
+    )
 
 
 def merge_list(
@@ -138,7 +160,7 @@ def merge_list(
     if window.full:
         # One without any instant never ages.
         known = {k: job for k, job in known.items() if k in taken or job.running or job.ended_at}
-    merged = _merge(replace(history, jobs=known), taken.values(), settings)
+    merged = _merge(replace(history, jobs=known), taken.values())
     return replace(
         merged,
         read_at=window.end,
@@ -150,7 +172,7 @@ def merge_list(
     )
 
 
-def merge_details(history: History, reading: DetailReading, settings: Settings) -> History:
+def merge_details(history: History, reading: DetailReading) -> History:
     """Take in what the reading of details brought.
 
     A job that still runs keeps no tasks of an earlier reading: they would look fresh.
@@ -161,7 +183,7 @@ def merge_details(history: History, reading: DetailReading, settings: Settings) 
         for job_id, job in history.jobs.items()
         if not (job.running and job_id in reading.gone and job_id in history.missing)
     }
-    merged = _merge(replace(history, jobs=jobs), read.values(), settings)
+    merged = _merge(replace(history, jobs=jobs), read.values())
     without = {*history.without_detail, *reading.gone, *reading.unreadable}
     return replace(merged, without_detail=frozenset(without & merged.jobs.keys()))
 
@@ -188,7 +210,11 @@ def prune(history: History, now: datetime, settings: Settings) -> History:
         history,
         jobs=jobs,
         older_failures={k: v for k, v in older.items() if k in subjects},
-        successes={k: at for k, at in history.successes.items() if k in subjects},
+        ends={
+            (subject, status): at
+            for (subject, status), at in history.ends.items()
+            if subject in subjects and status in {*FINISHED_STATUSES, *settings.success_statuses}
+        },
         task_successes={k: v for k, v in history.task_successes.items() if k[0] in subjects},
         without_detail=history.without_detail & jobs.keys(),
     )
@@ -207,52 +233,52 @@ def _keep_from(now: datetime, settings: Settings) -> datetime:
 def _with_older_failures(
     history: History, kept: Mapping[str, BackupJob], settings: Settings
 ) -> dict[Subject, OlderFailures]:
-    older = dict(history.older_failures)
+    successes = last_successes(history, settings)
+    older = {
+        subject: failures
+        for subject, failures in history.older_failures.items()
+        if subject not in successes or failures.newest > successes[subject]
+    }
     for job_id, job in history.jobs.items():
         ended = job.ended_at
         if job_id in kept or ended is None or job.status in settings.success_statuses:
             continue
         subject = subject_of(job)
-        success = history.successes.get(subject)
+        success = successes.get(subject)
         if success is None or ended > success:
             number, newest = older.get(subject, OlderFailures(0, ended))
             older[subject] = OlderFailures(number + 1, max(newest, ended))
     return older
 
 
-def rejudge(history: History, settings: Settings) -> History:
-    """Find the last successes again, after ``success_statuses`` has changed."""
-    return _merge(replace(history, successes={}), history.jobs.values(), settings)
+def last_successes(history: History, settings: Settings) -> dict[Subject, datetime]:
+    """End of the newest successful job of each subject."""
+    successes: dict[Subject, datetime] = {}
+    for (subject, status), ended in history.ends.items():
+        if status in settings.success_statuses:
+            successes[subject] = max(ended, successes.get(subject, ended))
+    return successes
 
 
-def _merge(history: History, new: Iterable[BackupJob], settings: Settings) -> History:
+def _merge(history: History, new: Iterable[BackupJob]) -> History:
     jobs = dict(history.jobs)
-    successes = dict(history.successes)
+    ends = dict(history.ends)
     task_successes = dict(history.task_successes)
-    older = dict(history.older_failures)
     for reading in new:
         job = _reconcile(jobs.get(reading.job_id), reading)
         jobs[job.job_id] = job
         if job.running or job.ended_at is None:
             continue
         subject, ended = subject_of(job), job.ended_at
-        if job.status in settings.success_statuses:
-            successes[subject] = max(ended, successes.get(subject, ended))
-            if subject in older and older[subject].newest <= ended:
-                del older[subject]
+        of_status = (subject, job.status)
+        ends[of_status] = max(ended, ends.get(of_status, ended))
         for task in job.detail.tasks if job.detail else ():
             if task.status != "Completed":
                 continue
             key = (subject, task.name.lower())
             if key not in task_successes or task_successes[key].at <= ended:
                 task_successes[key] = TaskSuccess(task=task.name, at=ended)
-    return replace(
-        history,
-        jobs=jobs,
-        successes=successes,
-        task_successes=task_successes,
-        older_failures=older,
-    )
+    return replace(history, jobs=jobs, ends=ends, task_successes=task_successes)
 
 
 def _reconcile(known: BackupJob | None, new: BackupJob) -> BackupJob:

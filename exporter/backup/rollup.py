@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exporter.backup.history import History, TaskSuccess
+from exporter.backup.history import History, TaskSuccess, last_successes
 from exporter.backup.items import (
     age_order,
     fuller_subjects,
@@ -129,7 +129,8 @@ def _items(
     history: History, settings: Settings, key_of: Callable[[BackupJob], ItemKey]
 ) -> tuple[ItemState, ...]:
     newest = newest_finished(history.jobs.values())
-    failures = _failures_since_success(history, settings, newest)
+    successes = last_successes(history, settings)
+    failures = _failures_since_success(history, settings, newest, successes)
     tasks: dict[Subject, list[TaskSuccess]] = {}
     for (subject, _), success in history.task_successes.items():
         tasks.setdefault(subject, []).append(success)
@@ -137,7 +138,7 @@ def _items(
         ItemState(
             key=key_of(job),
             job=job,
-            last_success=history.successes.get(subject),
+            last_success=successes.get(subject),
             task_successes=tuple(tasks.get(subject, ())),
             consecutive_failures=failures[subject],
         )
@@ -146,13 +147,16 @@ def _items(
 
 
 def _failures_since_success(
-    history: History, settings: Settings, newest: Mapping[Subject, BackupJob]
+    history: History,
+    settings: Settings,
+    newest: Mapping[Subject, BackupJob],
+    successes: Mapping[Subject, datetime],
 ) -> Counter[Subject]:
     """Count what failed since the last success, which a fuller name of the item may have had."""
     fuller = fuller_subjects(newest)
     last_success = {
         subject: max(
-            (at for s in (subject, *fuller(subject)) if (at := history.successes.get(s))),
+            (at for s in (subject, *fuller(subject)) if (at := successes.get(s))),
             default=None,
         )
         for subject in newest

@@ -26,7 +26,11 @@ azure:
   read_budget: {{requests: 100000, per: 1h}}
 refresh:
   interval: 2s
-vaults: {vaults}
+  discovery_interval: 1m
+metrics:
+  vault_tags: [environment, team]
+discovery:
+  - management_group: mg-demo
 """
 
 
@@ -36,8 +40,7 @@ def run(options: Namespace) -> int:
     with Simulator(fleet=demo_fleet(speed=_SPEED)) as simulator:
         # A proxy of the environment is no way to ourselves.
         os.environ.update(simulator.identity_environ | {"NO_PROXY": "*", "no_proxy": "*"})
-        vaults = [{"id": vault_id} for vault_id in simulator.vault_ids]
-        text = _CONFIG.format(url=simulator.url, vaults=vaults)
+        text = _CONFIG.format(url=simulator.url)
         host, _, port = options.listen_address.rpartition(":")
         scheme = "" if options.web_config_file else "http://"
         say(f"A simulated fleet is served at {scheme}{host or 'localhost'}:{port}/ until Ctrl-C.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from exporter.backup.model import JobSeries, Settings
 from exporter.backup.vaults import tag_label
@@ -184,6 +184,10 @@ class State(Section):
 
 class Config(Section):
     """The configuration file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["vaults"]}, {"required": ["discovery"]}]}
+    )
 
     azure: Azure = Azure()
     refresh: Refresh = Refresh()

@@ -14,7 +14,7 @@ from exporter.azure.credentials import BearerAuth, make_credential
 from exporter.azure.resource_graph import ResourceGraphApi
 from exporter.azure.session import ArmSession
 from exporter.azure.vaults import VaultsApi
-from exporter.backup.history import rejudge, remembered_from
+from exporter.backup.history import remembered_from
 from exporter.backup.shard import UNSHARDED, Shard
 from exporter.refresh.discovery import Discovery
 from exporter.refresh.estate import Estate
@@ -25,13 +25,12 @@ from exporter.state import StateKeeper, StoredVault
 from exporter.threads import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from exporter.azure.budget import ReadBudget
     from exporter.backup.model import Vault
     from exporter.clock import Clock
     from exporter.config import Config
-    from exporter.config.estate import DiscoveryEntry
     from exporter.metrics.selfmetrics import SelfMetrics
     from exporter.metrics.store import PageStore
     from exporter.refresh.estate import SharedBy
@@ -122,12 +121,11 @@ class Collector:
                 clock=clock,
                 metrics=metrics,
                 changed=self._rearrange,
-                known=previous.found_by(entry) if previous else None,
+                known=previous.found_below(entry.scope) if previous else None,
             )
             for entry in config.discovery
         ]
         self._rearrange()
-        self._inherited = {}
         if previous:
             for refresher in self._estate.refreshers.values():
                 self._keep(refresher.vault, refresher.state)
@@ -160,12 +158,10 @@ class Collector:
         """Whether it was stopped: its data are not refreshed any more."""
         return self._stop.is_set()
 
-    def found_by(self, entry: DiscoveryEntry) -> Iterable[Vault] | None:
-        """The vaults that the same discovery entry has found; None if it has not found any yet."""
-        for discovery in self._discoveries:
-            if discovery.entry == entry and discovery.vaults is not None:
-                return discovery.vaults.values()
-        return None
+    def found_below(self, scope: str) -> dict[str, Vault] | None:
+        """The vaults that discovery has found there; None if it has not found any yet."""
+        found = (one.found for one in self._discoveries if one.entry.scope == scope)
+        return next((vaults for vaults in found if vaults is not None), None)
 
     def start(self, broken: Callable[[], None]) -> None:
         """Start refreshing in the background.
@@ -212,19 +208,19 @@ class Collector:
             if self._stop.is_set():
                 return
             self._estate.arrange(
-                Found(one.vaults.values(), one.group)
-                for one in self._discoveries
-                if one.vaults is not None
+                Found(one.vaults, one.group) for one in self._discoveries if one.vaults is not None
             )
             self._loop.set_readers([*self._discoveries, *self._estate.readers])
+            if all(one.vaults is not None for one in self._discoveries):
+                # Whose vault has not been found by now is not going to be.
+                self._inherited = {}
 
     def _recall(self, vaults: list[Vault]) -> dict[str, VaultState]:
         """What is known of vaults: what the previous collector knew, else what the file says."""
         unknown = [vault.id for vault in vaults if vault.id not in self._inherited]
         stored = self.keeper.load(unknown) if self.keeper and unknown else {}
         return {
-            vault.id: self._inherited.get(vault.id)
-            or _restored(stored.get(vault.id), self.config, self._clock)
+            vault.id: self._inherited.get(vault.id) or _restored(stored.get(vault.id), self._clock)
             for vault in vaults
         }
 
@@ -237,7 +233,6 @@ class Collector:
                 vault_id=vault.id,
                 history=state.history,
                 read_at=state.refreshed_at,
-                success_statuses=self.settings.success_statuses,
             ),
             forget_before=remembered_from(self._clock.now(), self.settings),
         )
@@ -256,13 +251,11 @@ def _keeper(config: Config, previous: Collector | None) -> StateKeeper | None:
     return known if known and known.path == path and known.usable else StateKeeper(path)
 
 
-def _restored(stored: StoredVault | None, config: Config, clock: Clock) -> VaultState:
+def _restored(stored: StoredVault | None, clock: Clock) -> VaultState:
     """What was known when the file was written; the page shows how old that is."""
     if stored is None:
         return VaultState()
-    settings = config.settings()
-    same = stored.success_statuses == settings.success_statuses
-    state = VaultState(history=stored.history if same else rejudge(stored.history, settings))
+    state = VaultState(history=stored.history)
     age = (clock.now() - stored.read_at).total_seconds()
     # After a clock was set back it would look fresher than it is.
     if age >= 0:
@@ -272,10 +265,8 @@ def _restored(stored: StoredVault | None, config: Config, clock: Clock) -> Vault
 
 def _state(known: VaultState, config: Config, previous: Collector, clock: Clock) -> VaultState:
     """What was known of the vault, as far as the new configuration leaves it standing."""
-    state, settings = known.copy(), config.settings()
-    if previous.settings.success_statuses != settings.success_statuses:
-        state.history = rejudge(state.history, settings)
-    if previous.settings.lookback < settings.lookback:
+    state = known.copy()
+    if previous.settings.lookback < config.settings().lookback:
         state.history = replace(state.history, full_read_at=None)
         state.due = float("-inf")
     if state.up and previous.config.azure == config.azure:

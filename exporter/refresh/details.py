@@ -30,7 +30,7 @@ _LONGEST_REST_SECONDS: Final = 6 * 3600.0
 
 
 class _Fault(NamedTuple):
-    """A detail that Azure has answered with a server error.
+    """A detail that Azure has answered with a server error, or with an older one than the list.
 
     Attributes:
         number: How often in a row.
@@ -99,6 +99,10 @@ class DetailReader:
                 if error.kind is ErrorKind.SERVER:
                     self._rest(job_id)
         else:
+            if job.running and not one.job.running:
+                # A front end that lags behind the list's: the detail is still to come.
+                self._rest(job_id)
+                return
             reading.jobs.append(job)
             self._faults.pop(job_id, None)
 

@@ -11,7 +11,7 @@ from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.refresh.advice import DISCOVERY_ADVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import timedelta
 
     from exporter.azure.resource_graph import ResourceGraphApi
@@ -49,11 +49,12 @@ class Discovery:
         clock: What time it is.
         metrics: Shows freshness, number and errors.
         changed: Called when the vaults are others than before.
-        known: Found by a predecessor; None if there was none, or it has found nothing yet.
+        known: What a predecessor has found there, by id; None before its first search that worked.
 
     Attributes:
         entry: Where it looks.
-        vaults: Those found and wanted, by id; None before the first search that worked.
+        found: All vaults there, by id; None before the first search that worked.
+        vaults: Those that are wanted, in the order of their ids; None likewise.
         due: Monotonic time of the next search.
         name: For the log.
         ended_once: Whether a search has ended, well or badly.
@@ -73,13 +74,14 @@ class Discovery:
         clock: Clock,
         metrics: SelfMetrics,
         changed: Callable[[], None],
-        known: Iterable[Vault] | None,
+        known: dict[str, Vault] | None,
     ) -> None:
         self.entry = entry
         self.name = f"discovery of {entry.scope}"
         self.due = float("-inf")
         self.ended_once = False
-        self.vaults = None if known is None else {vault.id: vault for vault in known}
+        self.found = known
+        self.vaults = None if known is None else selection.of(known.values())
         self._selection = selection
         self._vaults_api = vaults_api
         self._graph_api = graph_api
@@ -106,7 +108,7 @@ class Discovery:
         except ArmError as error:
             self._failed(error)
         else:
-            self._found(found, give_up_at)
+            self._take(found, give_up_at)
         self.ended_once = True
 
     def next_turn(self, started: float) -> float:
@@ -150,30 +152,32 @@ class Discovery:
         by_graph = self.entry.source == "resource_graph" or self.entry.management_group is not None
         api = self._graph_api if by_graph else self._vaults_api
         found = {vault.id: vault for vault in api.vaults(scope, give_up_at=give_up_at)}
-        for vault_id, known in (self.vaults or {}).items():
+        for vault_id, known in (self.found or {}).items():
             if vault_id in found:
                 found[vault_id] = replace(
                     found[vault_id], resource_group=known.resource_group, name=known.name
                 )
         return found
 
-    def _found(self, found: dict[str, Vault], give_up_at: float) -> None:
-        vaults = {vault.id: vault for vault in self._selection.of(found.values())}
-        known = self.vaults or {}
-        missing = [vault for vault in known.values() if vault.id not in found]
+    def _take(self, found: dict[str, Vault], give_up_at: float) -> None:
+        wanted = {vault.id for vault in self.vaults or ()}
+        missing = [vault for k, vault in (self.found or {}).items() if k not in found]
         self._missed = Counter({vault.id: self._missed[vault.id] + 1 for vault in missing})
-        for position, vault in enumerate(missing):
-            if position >= _MOST_ASKED or self._stays(vault, give_up_at):
-                vaults[vault.id] = vault
-        self._log(vaults)
-        if self._failure:
-            log.info("%s works again", self.name)
+        asked = 0
+        for vault in missing:
+            if vault.id not in wanted:
+                continue
+            asked += 1
+            if asked > _MOST_ASKED or self._stays(vault, give_up_at):
+                found[vault.id] = vault
+        vaults = self._selection.of(vault for _, vault in sorted(found.items()))
+        self._log(wanted, {vault.id for vault in vaults})
         self._failure = None
         self._metrics.discovery_up.labels(*self._labels).set(1)
         self._metrics.discovery_found_at.labels(*self._labels).set(self._clock.now().timestamp())
         self._metrics.discovery_vaults.labels(*self._labels).set(len(vaults))
         changed = vaults != self.vaults
-        self.vaults = dict(sorted(vaults.items()))
+        self.found, self.vaults = found, vaults
         if changed:
             self._changed()
 
@@ -185,13 +189,15 @@ class Discovery:
             return True
         return exists and self._missed[vault.id] < _MISSED_ENOUGH
 
-    def _log(self, vaults: dict[str, Vault]) -> None:
+    def _log(self, before: set[str], now: set[str]) -> None:
+        if self._failure:
+            log.info("%s works again", self.name)
         if self.vaults is None:
-            log.info("%s found %d vaults", self.name, len(vaults))
+            log.info("%s found %d vaults", self.name, len(now))
             return
-        for vault_id in sorted(vaults.keys() - self.vaults.keys()):
+        for vault_id in sorted(now - before):
             log.info("vault found", extra={"vault_id": vault_id})
-        for vault_id in sorted(self.vaults.keys() - vaults.keys()):
+        for vault_id in sorted(before - now):
             log.info("vault is gone, or not wanted any more", extra={"vault_id": vault_id})
 
     def _failed(self, error: ArmError) -> None:

@@ -178,7 +178,7 @@ class VaultRefresher:
         if state.up:
             give_up_at = self._started + _SHARE_OF_INTERVAL * self._lists.interval()
             reading = self._details.read(wanted, give_up_at, threads=self._detail_threads)
-            state.history = merge_details(state.history, reading, self._settings)
+            state.history = merge_details(state.history, reading)
             answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)
             state.details_pending = len(wanted) - answered
         state.refresh_duration = timedelta(seconds=self._clock.monotonic() - self._started)

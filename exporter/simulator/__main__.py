@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import re
 import signal
@@ -28,8 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host, port = options.listen
     # Blocked before any thread starts, so that only sigwait takes them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    fleet = _fleet(options)
+    # It stays; looking through it for garbage would only make answers late.
+    gc.freeze()
     with Simulator(
-        fleet=_fleet(options.fleet, seed=options.seed, speed=options.speed),
+        fleet=fleet,
         rate_limit=options.limit,
         latency=options.latency,
         host=host,
@@ -48,18 +52,40 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fleet", default="demo", metavar="demo|sized:VAULTSxJOBS")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", type=float, default=1.0, help="of the demo fleet")
+    parser.add_argument(
+        "--subscriptions",
+        type=int,
+        choices=range(1, 1001),
+        metavar="COUNT",
+        default=1,
+        help="of a sized fleet",
+    )
+    parser.add_argument(
+        "--locations",
+        type=int,
+        choices=range(1, 9),
+        metavar="COUNT",
+        default=1,
+        help="of a sized fleet, at most 8",
+    )
     parser.add_argument("--limit", type=_limit, metavar="READS/TIME", help="e.g. 150/1h")
     parser.add_argument("--latency", type=_span, default="0s", metavar="TIME", help="e.g. 50ms")
     return parser
 
 
-def _fleet(text: str, *, seed: int, speed: float) -> Fleet:
-    match = re.fullmatch(r"sized:(\d+)x(\d+)", text)
-    if match is not None:
-        return sized_fleet(int(match[1]), int(match[2]), seed=seed)
-    if text != "demo":
-        raise SystemExit(f"no such fleet: {text}")
-    return demo_fleet(seed=seed, speed=speed)
+def _fleet(options: argparse.Namespace) -> Fleet:
+    if options.fleet == "demo":
+        return demo_fleet(seed=options.seed, speed=options.speed)
+    match = re.fullmatch(r"sized:(\d+)x(\d+)", options.fleet)
+    if match is None:
+        raise SystemExit(f"no such fleet: {options.fleet}")
+    return sized_fleet(
+        int(match[1]),
+        int(match[2]),
+        subscriptions=options.subscriptions,
+        locations=options.locations,
+        seed=options.seed,
+    )
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
 
@@ -42,13 +42,23 @@ class Answer:
         return replace(self, headers={**self.headers, **headers})
 
 
+to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def json_answer(document: Any, *, status: int = 200) -> Answer:
     """A document as answer."""
-    return Answer(
-        status=status,
-        headers={"Content-Type": JSON_TYPE},
-        body=json.dumps(document, separators=(",", ":")).encode(),
-    )
+    return text_answer(to_json(document), status=status)
+
+
+def text_answer(text: str, *, status: int = 200) -> Answer:
+    """A document that is JSON already."""
+    return Answer(status=status, headers={"Content-Type": JSON_TYPE}, body=text.encode())
+
+
+def with_array(document: dict[str, Any], key: str, elements: Iterable[str]) -> str:
+    """The JSON of a document that has one array more, whose elements are JSON already."""
+    others = to_json(document)[1:]
+    return f'{{"{key}":[{",".join(elements)}]{"," if document else ""}{others}'
 
 
 def gateway_error(status: int, code: str, message: str, **more: Any) -> Answer:

@@ -31,30 +31,33 @@ _DISK_GB: Final = 127
 _WITHOUT_ACTIONS: Final = ("ConfigureBackup", "DisableBackup", "DeleteBackupData")
 
 
-def list_document(job: Job, seen: Observation, api_version: str) -> Document:
-    """A job as lists have it: no extendedInfo, but error details (F§1.6)."""
+def job_head(job: Job, api_version: str) -> Document:
+    """A job but for its ``properties``."""
     path = f"{job.vault.id}/backupJobs/{job.name}"
     if api_version < _LOWER_CASE_IDS:
         path = path.replace("/subscriptions/", "/Subscriptions/", 1)
-    document: Document = {
+    head: Document = {
         "id": path,
         "name": job.name,
         "type": "Microsoft.RecoveryServices/vaults/backupJobs",
-        "properties": _properties(job, seen, api_version),
     }
+    return head if api_version >= _NO_NULLS else head | dict.fromkeys(("location", "tags", "eTag"))
+
+
+def list_properties(job: Job, seen: Observation, api_version: str) -> Document:
+    """The properties as lists have them: no extendedInfo, but error details (F§1.6)."""
+    properties = _properties(job, seen, api_version)
     if api_version < _NO_NULLS:
-        unset = {"errorDetails": None, "extendedInfo": None}
-        document |= dict.fromkeys(("location", "tags", "eTag"))
-        document["properties"] = {**unset, **document["properties"]}
-    return document
+        return {"errorDetails": None, "extendedInfo": None, **properties}
+    return properties
 
 
 def detail_document(job: Job, now: int, api_version: str) -> Document:
     """A job as its own address has it."""
     seen = observe(job, now)
-    document = list_document(job, seen, api_version)
-    document["properties"]["extendedInfo"] = _extended_info(job, seen, api_version)
-    return document
+    properties = list_properties(job, seen, api_version)
+    properties["extendedInfo"] = _extended_info(job, seen, api_version)
+    return {**job_head(job, api_version), "properties": properties}
 
 
 def _properties(job: Job, seen: Observation, api_version: str) -> Document:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import heapq
 import json
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from exporter.simulator import ticks
-from exporter.simulator.arm_json import detail_document, list_document
+from exporter.simulator.answers import to_json
+from exporter.simulator.arm_json import detail_document
 from exporter.simulator.inventory import Vault
-from exporter.simulator.lifecycle import Observation, observe
+from exporter.simulator.job_texts import JobTexts
+from exporter.simulator.lifecycle import observe
 from exporter.simulator.paging import Position
 from exporter.simulator.past import Remembering
 
@@ -23,7 +28,7 @@ if TYPE_CHECKING:
 _PUT_VAULT_LOCATION: Final = "westeurope"
 _VAULT_ID_SEGMENTS: Final = 9
 
-Listed = tuple["Job", Observation]
+_POSITION: Final = itemgetter(0)
 
 
 class Catalogue:
@@ -34,6 +39,7 @@ class Catalogue:
 
     Attributes:
         fleet: The rules of its jobs.
+        texts: Writes the fleet's jobs.
     """
 
     def __init__(self, fleet: Fleet, lag: int = 0) -> None:
@@ -41,6 +47,7 @@ class Catalogue:
         self._lag = lag
         self._vaults = Remembering({vault.id.lower(): vault for vault in fleet.vaults}, lag)
         self._put: dict[str, Remembering[str, Document]] = {}
+        self.texts = JobTexts()
         # Both outlive their last vault.
         self._subscriptions = {
             subscription.lower()
@@ -119,23 +126,19 @@ class Catalogue:
         size: int,
         now: int,
         api_version: str,
-    ) -> tuple[list[Document], Position | None]:
-        """One page of jobs, newest first, and where it ended unless it is the last."""
-        found: dict[Position, Listed | Document] = {}
+    ) -> tuple[list[str], Position | None]:
+        """One page of jobs as JSON, newest first, and where it ended unless it is the last."""
         put = self._put_jobs(vault.id.lower())
-        for document in put.values():
-            position, accepted = _judge(document, criteria)
-            if accepted:
-                found[position] = document
-        # Jobs of earlier pages need not be made again; the position sorts by the start.
-        latest = now if after is None else -after.order
-        matching = self._matching(vault, criteria, now=now, latest=latest)
-        found.update(
-            (position, listed) for position, listed in matching if put.get(listed[0].name) is None
+        judged = (_judge(document, criteria) for document in put.values())
+        jobs: Iterator[tuple[Position, Job | Document]] = heapq.merge(
+            sorted((found for found in judged if found is not None), key=_POSITION),
+            self._matching(vault, criteria, put, after=after, now=now),
+            key=_POSITION,
         )
-        positions = sorted(p for p in found if after is None or p > after)
-        jobs = [_listed_document(found[position], api_version) for position in positions[:size]]
-        return jobs, positions[size - 1] if len(positions) > size else None
+        left = (found for found in jobs if after is None or found[0] > after)
+        page = list(islice(left, size + 1))
+        texts = [self._text(job, now, api_version) for _, job in page[:size]]
+        return texts, page[size - 1][0] if len(page) > size else None
 
     def detail(self, vault: Vault, name: str, *, now: int, api_version: str) -> Document | None:
         """One job with all it has."""
@@ -146,40 +149,52 @@ class Catalogue:
         return None if job is None else detail_document(job, now, api_version)
 
     def _matching(
-        self, vault: Vault, criteria: Criteria, *, now: int, latest: int
-    ) -> Iterator[tuple[Position, Listed]]:
+        self,
+        vault: Vault,
+        criteria: Criteria,
+        put: Remembering[str, Document],
+        *,
+        after: Position | None,
+        now: int,
+    ) -> Iterator[tuple[Position, Job]]:
+        # Jobs of earlier pages need not be made again; the position sorts by the start.
+        latest = now if after is None else min(now, -after.order)
         end = latest if criteria.end is None else min(criteria.end, latest)
-        for job in self.fleet.jobs(vault, criteria.start, end, now):
-            if criteria.job_id not in ("", job.name):
-                continue
-            seen = observe(job, now)
-            if criteria.accept(
-                status=seen.status,
-                operation=seen.operation,
-                backup_management_type=job.item.workload.backup_management_type,
-            ):
-                yield Position(-job.start, job.name), (job, seen)
+        for job in self.fleet.newest_first(vault, criteria.start, end, now):
+            if put.get(job.name) is None and _accepts(criteria, job, now):
+                yield Position(-job.start, job.name), job
+
+    def _text(self, job: Job | Document, now: int, api_version: str) -> str:
+        if not isinstance(job, dict):
+            return self.texts.job(job, now, api_version)
+        properties = job.get("properties")
+        if not isinstance(properties, dict):
+            return to_json(job)
+        bare = {key: value for key, value in properties.items() if key != "extendedInfo"}
+        return to_json({**job, "properties": bare})
 
 
-def _listed_document(listed: Listed | Document, api_version: str) -> Document:
-    if isinstance(listed, tuple):
-        return list_document(*listed, api_version)
-    properties = listed.get("properties")
-    if not isinstance(properties, dict):
-        return listed
-    bare = {key: value for key, value in properties.items() if key != "extendedInfo"}
-    return {**listed, "properties": bare}
+def _accepts(criteria: Criteria, job: Job, now: int) -> bool:
+    if criteria.any_job:
+        return True
+    seen = observe(job, now)
+    return criteria.job_id in ("", job.name) and criteria.accept(
+        status=seen.status,
+        operation=seen.operation,
+        backup_management_type=job.item.workload.backup_management_type,
+    )
 
 
-def _judge(document: Document, criteria: Criteria) -> tuple[Position, bool]:
-    """Where a put job stands in the list, and whether the filter lets it through.
+def _judge(document: Document, criteria: Criteria) -> tuple[Position, Document] | None:
+    """A put job with its place in the list; None if the filter does not let it through.
 
     What it lacks or cannot be read never keeps it out: such jobs are put to be served.
     """
     properties = document.get("properties")
     fields = properties if isinstance(properties, dict) else {}
+    name = str(document["name"])
     start = ticks.from_text(fields.get("startTime"))
-    accepted = criteria.job_id in ("", str(document["name"]).lower()) and criteria.accept(
+    accepted = criteria.job_id in ("", name.lower()) and criteria.accept(
         status=str(fields.get("status", criteria.status)),
         operation=str(fields.get("operation", criteria.operation)),
         backup_management_type=str(
@@ -187,10 +202,10 @@ def _judge(document: Document, criteria: Criteria) -> tuple[Position, bool]:
         ),
     )
     if start is None:
-        return Position(0, str(document["name"])), accepted
+        return (Position(0, name), document) if accepted else None
     early = criteria.start is not None and start < criteria.start
     late = criteria.end is not None and start > criteria.end
-    return Position(-start, str(document["name"])), accepted and not early and not late
+    return (Position(-start, name), document) if accepted and not early and not late else None
 
 
 def _vault_of_id(vault_id: str) -> Vault:

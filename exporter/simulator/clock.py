@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
@@ -49,17 +49,19 @@ class Timescale:
 
     anchor: datetime
     speed: float = 1.0
+    _anchor: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.anchor.tzinfo is None:
             raise ValueError(f"the anchor has no time zone: {self.anchor}")
         if not self.speed > 0:
             raise ValueError(f"speed is not above zero: {self.speed}")
+        object.__setattr__(self, "_anchor", ticks.from_datetime(self.anchor))
 
     def to_schedule(self, instant: int) -> int:
         """Schedule time of an instant; both in ticks."""
-        return round((instant - ticks.from_datetime(self.anchor)) * self.speed)
+        return round((instant - self._anchor) * self.speed)
 
     def to_clock(self, schedule_time: int) -> int:
         """The instant of a schedule time; both in ticks."""
-        return ticks.from_datetime(self.anchor) + round(schedule_time / self.speed)
+        return self._anchor + round(schedule_time / self.speed)

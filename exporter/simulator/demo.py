@@ -204,6 +204,14 @@ def _sql_databases() -> tuple[ProtectedItem, ...]:
         ),
         database(
             sql,
+            "staging",
+            "sql-02",
+            # Nobody gave the backup service its rights: no backup has ever been good.
+            schedule("Backup", 95, 2, outcomes.DATABASE_UNREACHABLE, backup_type="Full"),
+            size_mb=900,
+        ),
+        database(
+            sql,
             "crm",
             "sql-02",
             schedule(

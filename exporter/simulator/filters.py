@@ -83,6 +83,11 @@ class Criteria:
     start: int | None = None
     end: int | None = None
 
+    @property
+    def any_job(self) -> bool:
+        """Whether it asks for nothing but a time."""
+        return not (self.status or self.operation or self.backup_management_type or self.job_id)
+
     def accept(self, *, status: str, operation: str, backup_management_type: str) -> bool:
         """Whether a job has what is asked for; its backup type is no part of the operation."""
         return (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from exporter.simulator import ticks
 from exporter.simulator.job import Job
 from exporter.simulator.job_names import Place, name_of, place_of
-from exporter.simulator.schedule import LONGEST
+from exporter.simulator.schedule import LONGEST, NOISE, SHORTEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from exporter.simulator.inventory import Vault
 
 _DICE_BYTES: Final = 32
+_FIRST_WINDOW: Final = 3600 * ticks.PER_SECOND
 
 
 class Fleet:
@@ -48,35 +49,33 @@ class Fleet:
 
     def jobs(self, vault: Vault, start: int | None, end: int | None, now: int) -> list[Job]:
         """Jobs that exist now and started within two instants, newest first. All in ticks."""
-        oldest = self.timescale.to_clock(self.timescale.to_schedule(now) - self._retention)
-        start = oldest if start is None else max(start, oldest)
+        start = self.oldest(now) if start is None else max(start, self.oldest(now))
         end = now if end is None else min(end, now)
+        since, until = self.timescale.to_schedule(start), self.timescale.to_schedule(end)
         found = [
             job
             for item_index, item in enumerate(vault.items)
             for schedule_index, schedule in enumerate(item.schedules)
-            for slot in schedule.slots(*map(self.timescale.to_schedule, (start, end)))
-            if start <= (job := self._job(vault, Place(item_index, schedule_index, slot))).start
+            for slot in schedule.slots(since, until)
+            if start <= (job := self.job_at(vault, Place(item_index, schedule_index, slot))).start
             and job.start <= end
         ]
         found.sort(key=lambda job: (-job.start, job.name))
         return found
 
-    def jobs_touching(self, vault: Vault, started: int, ended: int, now: int) -> Iterator[Job]:
-        """Jobs that exist now, and all of them that run, start or end since two instants.
+    def newest_first(self, vault: Vault, start: int | None, end: int, now: int) -> Iterator[Job]:
+        """The same jobs one by one; few more are made than are taken."""
+        first = self.oldest(now) if start is None else max(start, self.oldest(now))
+        width = _FIRST_WINDOW
+        while end >= first:
+            since = max(first, end - width)
+            yield from self.jobs(vault, since, end, now)
+            end = since - 1
+            width *= 4
 
-        Others may be among them.
-        """
-        oldest = self.timescale.to_schedule(now) - self._retention
-        started = self.timescale.to_schedule(started)
-        ended = self.timescale.to_schedule(min(ended, now))
-        for item_index, item in enumerate(vault.items):
-            for schedule_index, schedule in enumerate(item.schedules):
-                since = max(oldest, min(started, ended - schedule.longest))
-                for slot in schedule.slots(since, self.timescale.to_schedule(now)):
-                    job = self._job(vault, Place(item_index, schedule_index, slot))
-                    if self.timescale.to_clock(oldest) <= job.start <= now:
-                        yield job
+    def oldest(self, now: int) -> int:
+        """When the oldest jobs that exist now may have started; in ticks, as all here."""
+        return self.timescale.to_clock(self.timescale.to_schedule(now) - self._retention)
 
     def job(self, vault: Vault, name: str, now: int) -> Job | None:
         """The job of a name, if it exists now."""
@@ -86,28 +85,25 @@ class Fleet:
         schedules = vault.items[place.item].schedules
         if place.schedule >= len(schedules) or place.slot < schedules[place.schedule].first_slot:
             return None
-        job = self._job(vault, place)
+        job = self.job_at(vault, place)
         age = self.timescale.to_schedule(now) - self.timescale.to_schedule(job.start)
         return job if job.name == name.lower() and 0 <= age <= self._retention else None
 
-    def _job(self, vault: Vault, place: Place) -> Job:
+    def job_at(self, vault: Vault, place: Place) -> Job:
+        """The job of a place, whether it exists by now or not."""
         item = vault.items[place.item]
         schedule = item.schedules[place.schedule]
+        timing = schedule.timing
         salt = self._salt(vault)
         dice = blake2b(b"%d %d %d" % place, digest_size=_DICE_BYTES, key=salt).digest()
         outcome = schedule.outcomes[place.slot % len(schedule.outcomes)]
-        takes = ticks.from_timedelta(schedule.takes)
-        late = takes * dice[1] // 256 // 20
         begins = (
-            ticks.from_timedelta(schedule.offset)
-            + place.slot * ticks.from_timedelta(schedule.every)
-            + late
-            # Not a round number of ticks: start times have all seven digits (F§4).
-            + int.from_bytes(dice[2:5]) % 10_000
+            timing.offset
+            + place.slot * timing.every
+            + timing.takes * dice[1] // 256 // 20
+            + int.from_bytes(dice[2:5]) % NOISE
         )
-        lasts = (
-            takes * outcome.lasts * (0.85 + (LONGEST - 0.85) * int.from_bytes(dice[5:9]) / 2**32)
-        )
+        share = SHORTEST + (LONGEST - SHORTEST) * int.from_bytes(dice[5:9]) / 2**32
         return Job(
             vault=vault,
             item=item,
@@ -115,7 +111,7 @@ class Fleet:
             slot=place.slot,
             name=name_of(place, dice, salt),
             start=self.timescale.to_clock(begins),
-            end=self.timescale.to_clock(begins + round(lasts)),
+            end=self.timescale.to_clock(begins + round(timing.takes * outcome.lasts * share)),
             dice=dice,
         )
 

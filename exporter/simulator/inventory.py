@@ -81,6 +81,7 @@ class Vault:
         sku: ``RS0`` or ``Standard`` (F§13).
         redundancy: Of its storage.
         cross_region_restore: Whether backups can be restored in the paired region.
+        id: Its resource id.
     """
 
     subscription_id: str
@@ -92,11 +93,11 @@ class Vault:
     sku: str = "RS0"
     redundancy: Redundancy = "GeoRedundant"
     cross_region_restore: bool = False
+    id: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def id(self) -> str:
-        """Its resource id."""
-        return (
+    def __post_init__(self) -> None:
+        resource_id = (
             f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
             f"/providers/Microsoft.RecoveryServices/vaults/{self.name}"
         )
+        object.__setattr__(self, "id", resource_id)

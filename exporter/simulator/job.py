@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from exporter.simulator.inventory import ProtectedItem, Vault
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from exporter.simulator.schedule import Schedule
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One run of a schedule.
 
     Attributes:

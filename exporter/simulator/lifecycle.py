@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exporter.simulator import ticks
 from exporter.simulator.inventory import Workload
@@ -38,8 +38,7 @@ class Task:
     end: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """A job as seen at one moment.
 
     Attributes:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zlib import crc32
 
 from exporter.simulator import ticks
-from exporter.simulator.answers import Answer, json_answer
+from exporter.simulator.answers import Answer, text_answer, with_array
+from exporter.simulator.found_jobs import FoundJobs
 from exporter.simulator.graph_errors import access_denied, bad_request, invalid_query
-from exporter.simulator.graph_rows import JobTable, vault_row
+from exporter.simulator.graph_rows import JobTable, Row, vault_row
 from exporter.simulator.kusto import JobQuery, QueryError, VaultQuery, parse_query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from exporter.simulator.arm_json import Document
@@ -90,45 +91,43 @@ class ResourceGraph:
         ]
         total, rows = self._rows(query, vaults, progress)
         page = list(islice(rows, top + 1))
-        return json_answer(_page(page, top, progress._replace(total=total), query.columns))
+        return text_answer(_page(page, top, progress._replace(total=total), query.columns))
 
     def _rows(
         self, query: VaultQuery | JobQuery, vaults: list[Vault], progress: _Progress
-    ) -> tuple[int, Iterator[tuple[str, Document]]]:
+    ) -> tuple[int, Iterator[Row]]:
         """How many rows there are in all, and those after the last page, by id."""
-        if isinstance(query, VaultQuery):
-            vaults.sort(key=lambda vault: vault.id)
-            rows = (
-                (vault.id, vault_row(vault, query.columns))
-                for vault in vaults
-                if vault.id > progress.last_id
-            )
-            return len(vaults), rows
-        return self._jobs(query, vaults, progress)
+        if isinstance(query, JobQuery):
+            return self._jobs(query, vaults, progress)
+        left = sorted(vault.id for vault in vaults if vault.id > progress.last_id)
+        by_id = {vault.id: vault for vault in vaults}
+        return len(vaults), (vault_row(by_id[key], query.columns) for key in left)
 
     def _jobs(
         self, query: JobQuery, vaults: list[Vault], progress: _Progress
-    ) -> tuple[int, Iterator[tuple[str, Document]]]:
-        # The slash, as ids of jobs have it behind that of their vault.
-        vaults.sort(key=lambda vault: f"{vault.id}/")
-        last_vault = f"{progress.last_id.rpartition('/backupJobs/')[0]}/"
+    ) -> tuple[int, Iterator[Row]]:
         instant = progress.instant
-        tables: Iterable[JobTable] = (
-            JobTable(
-                self._catalogue.fleet,
+        found = FoundJobs(self._catalogue.fleet, query, instant)
+        tables = {
+            # The slash, as ids of jobs have it behind that of their vault.
+            f"{vault.id}/": JobTable(
                 vault,
+                found,
                 self._catalogue.put_jobs_at(vault, instant),
-                query,
+                self._catalogue.texts,
                 instant,
             )
             for vault in vaults
-            if f"{vault.id}/" >= last_vault
-        )
+        }
         total = progress.total
         if total == _UNCOUNTED:
-            tables = list(tables)
-            total = sum(map(len, tables))
-        return total, (row for table in tables for row in table.rows(progress.last_id))
+            counts = {key: table.count() for key, table in tables.items()}
+            total = sum(counts.values())
+            tables = {key: table for key, table in tables.items() if counts[key]}
+        last_vault = f"{progress.last_id.rpartition('/backupJobs/')[0]}/"
+        left = sorted(key for key in tables if key >= last_vault)
+        rows = (row for key in left for row in tables[key].rows(query.columns, progress.last_id))
+        return total, rows
 
     def _scope(self, request: Document, now: datetime) -> set[str] | None:
         """The subscriptions asked for; None for all."""
@@ -191,23 +190,20 @@ def _options(request: Document, now: datetime) -> tuple[int, str | None]:
     return top, token
 
 
-def _page(
-    rows: list[tuple[str, Document]], top: int, progress: _Progress, columns: tuple[str, ...]
-) -> dict[str, Any]:
-    data = [row for _, row in rows[:top]]
+def _page(rows: list[Row], top: int, progress: _Progress, columns: tuple[str, ...]) -> str:
+    count = min(top, len(rows))
     cut = len(rows) > top
     # Without the id in the rows Azure cannot go on behind the last one.
     continued = cut and "id" in columns
     page: dict[str, Any] = {
         "totalRecords": progress.total,
-        "count": len(data),
-        "data": data,
+        "count": count,
         "facets": [],
         "resultTruncated": "true" if cut and not continued else "false",
     }
     if continued:
         page["$skipToken"] = _write(progress._replace(last_id=rows[top - 1][0]))
-    return page
+    return with_array(page, "data", [text for _, text in rows[:top]])
 
 
 def _write(progress: _Progress) -> str:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
-from exporter.simulator import identity, ticks
-from exporter.simulator.answers import Answer, Ending, gateway_error, json_answer
+from exporter.simulator import ticks
+from exporter.simulator.answers import (
+    Answer,
+    Ending,
+    gateway_error,
+    json_answer,
+    text_answer,
+    to_json,
+    with_array,
+)
 from exporter.simulator.arm_errors import (
     group_not_found,
     job_not_found,
@@ -20,55 +27,22 @@ from exporter.simulator.arm_errors import (
 from exporter.simulator.faults import Circumstances
 from exporter.simulator.filters import FilterError, parse_filter
 from exporter.simulator.paging import Position, next_link, read_token, write_token
-from exporter.simulator.recording import RecordedRequest, Request
+from exporter.simulator.recording import RecordedRequest
+from exporter.simulator.routes import call_of
 from exporter.simulator.vault_json import vault_document
 
 if TYPE_CHECKING:
-    from exporter.simulator.arm_json import Document
     from exporter.simulator.catalogue import Catalogue
     from exporter.simulator.clock import Clock
     from exporter.simulator.identity import Identity
     from exporter.simulator.injections import Injection
     from exporter.simulator.inventory import Vault
     from exporter.simulator.limits import ReadLimiter
+    from exporter.simulator.recording import Request
     from exporter.simulator.resource_graph import ResourceGraph
+    from exporter.simulator.routes import Call
 
-_SUBSCRIPTION: Final = r"/subscriptions/(?P<subscription>[^/]+)"
-_GROUP: Final = r"/resourceGroups/(?P<group>[^/]+)"
-_VAULTS: Final = r"/providers/Microsoft\.RecoveryServices/vaults"
-_VAULT: Final = f"(?P<vault>{_SUBSCRIPTION}{_GROUP}{_VAULTS}/(?P<name>[^/]+))"
-
-# Azure compares paths without case (F§2).
-_ROUTES: Final = {
-    api: re.compile(pattern, re.IGNORECASE)
-    for api, pattern in {
-        "token": re.escape(identity.PATH),
-        "vaults": f"{_SUBSCRIPTION}(?:{_GROUP})?{_VAULTS}",
-        "vault": _VAULT,
-        "list": f"{_VAULT}/backupJobs",
-        "graph": r"/providers/Microsoft\.ResourceGraph/resources",
-        "detail": f"{_VAULT}/backupJobs/(?P<job>[^/]+)",
-    }.items()
-}
 _API_VERSION: Final = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
-
-
-@dataclass(slots=True)
-class _Call:
-    """A request and what its path says."""
-
-    request: Request
-    api: str
-    parts: dict[str, str]
-    query: dict[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Azure writes $skipToken here, $skiptoken there (F§3).
-        self.query = {key.lower(): value for key, value in self.request.query.items()}
-
-    @property
-    def api_version(self) -> str:
-        return self.query.get("api-version", "")
 
 
 class ResourceManager:
@@ -105,7 +79,7 @@ class ResourceManager:
 
     def respond(self, request: Request) -> Answer:
         """Answer a request."""
-        call = _call(request)
+        call = call_of(request)
         vault = self._catalogue.vault(call.parts.get("vault", ""))
         answer = self._spoilt(call, self._answer(call, vault))
         self.recorded.append(
@@ -131,7 +105,7 @@ class ResourceManager:
             }
         )
 
-    def _spoilt(self, call: _Call, answer: Answer) -> Answer:
+    def _spoilt(self, call: Call, answer: Answer) -> Answer:
         about = call.parts.get("vault", "").lower(), call.parts.get("job", "").lower()
         for injection in self.injections:
             if injection.befalls(call.api, *about):
@@ -141,7 +115,7 @@ class ResourceManager:
                 return injection.use().spoil(answer, circumstances)
         return answer
 
-    def _answer(self, call: _Call, vault: Vault | None) -> Answer:
+    def _answer(self, call: Call, vault: Vault | None) -> Answer:
         if call.request.method != ("POST" if call.api == "graph" else "GET"):
             return gateway_error(405, "MethodNotAllowed", "The simulator only reads.")
         if call.api == "token":
@@ -153,7 +127,7 @@ class ResourceManager:
             return self.graph.answer(call.request.body, self._clock())
         return self._vaults(call) if call.api == "vaults" else self._about_vault(call, vault)
 
-    def _about_vault(self, call: _Call, vault: Vault | None) -> Answer:
+    def _about_vault(self, call: Call, vault: Vault | None) -> Answer:
         if call.api == "other":
             return gateway_error(404, "InvalidResourceType", "There is no such resource type.")
         if vault is None:
@@ -166,7 +140,7 @@ class ResourceManager:
             answer = self._jobs(call, vault) if call.api == "list" else self._job(call, vault)
         return answer.with_headers(self.limiter.headers(*region))
 
-    def _vaults(self, call: _Call) -> Answer:
+    def _vaults(self, call: Call) -> Answer:
         subscription, group = call.parts["subscription"], call.parts.get("group", "")
         if not self._catalogue.knows_subscription(subscription):
             return subscription_not_found(subscription)
@@ -184,11 +158,11 @@ class ResourceManager:
         }
         left = sorted(key for key in vaults if after is None or key > after.name)
         page = left[: self._vaults_page_size]
-        documents = [vault_document(vaults[key], call.api_version) for key in page]
+        documents = [to_json(vault_document(vaults[key], call.api_version)) for key in page]
         end = Position(0, page[-1]) if len(left) > len(page) else None
         return self._page(call, documents, end, parameter="$skiptoken")
 
-    def _jobs(self, call: _Call, vault: Vault) -> Answer:
+    def _jobs(self, call: Call, vault: Vault) -> Answer:
         after = _position(call)
         if isinstance(after, Answer):
             return after
@@ -206,7 +180,7 @@ class ResourceManager:
         )
         return self._page(call, jobs, end)
 
-    def _job(self, call: _Call, vault: Vault) -> Answer:
+    def _job(self, call: Call, vault: Vault) -> Answer:
         document = self._catalogue.detail(
             vault,
             call.parts["job"],
@@ -217,14 +191,14 @@ class ResourceManager:
 
     def _page(
         self,
-        call: _Call,
-        documents: list[Document],
+        call: Call,
+        documents: list[str],
         end: Position | None,
         *,
         parameter: str = "$skipToken",
     ) -> Answer:
         """A page. The last one has no nextLink at all (F§3)."""
-        page: Document = {"value": documents}
+        links: dict[str, str] = {}
         if end is not None:
             query = {
                 key: value
@@ -232,20 +206,11 @@ class ResourceManager:
                 if key.lower() != "$skiptoken"
             }
             query[parameter] = write_token(end)
-            page["nextLink"] = next_link(self.base_url, quote(call.request.path), query)
-        return json_answer(page)
+            links["nextLink"] = next_link(self.base_url, quote(call.request.path), query)
+        return text_answer(with_array(links, "value", documents))
 
 
-def _call(request: Request) -> _Call:
-    for api, route in _ROUTES.items():
-        match = route.fullmatch(request.path)
-        if match is not None:
-            parts = {key: value for key, value in match.groupdict().items() if value}
-            return _Call(request, api, parts)
-    return _Call(request, "other", {})
-
-
-def _bad_version(call: _Call) -> Answer | None:
+def _bad_version(call: Call) -> Answer | None:
     if not call.api_version:
         return gateway_error(
             400,
@@ -258,7 +223,7 @@ def _bad_version(call: _Call) -> Answer | None:
     return None
 
 
-def _position(call: _Call) -> Position | Answer | None:
+def _position(call: Call) -> Position | Answer | None:
     token = call.query.get("$skiptoken")
     if token is None:
         return None

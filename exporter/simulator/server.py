@@ -111,7 +111,7 @@ class Server:
         body = b"" if request.method == "HEAD" else answer.body
         start = ResponseStartLine("HTTP/1.1", answer.status, HTTPStatus(answer.status).phrase)
         headers = HTTPHeaders(
-            {**answer.headers, "Content-Length": str(len(body)), "Date": formatdate(usegmt=True)}
+            {"Date": formatdate(usegmt=True), **answer.headers, "Content-Length": str(len(body))}
         )
         match answer.ending:
             case Ending.COMPLETE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from email.utils import format_datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -70,6 +71,7 @@ class Simulator:
         port: int = 0,
     ) -> None:
         self._lock = Lock()
+        self._clock = clock
         self._latency = latency
         self._clock = clock
         self._identity = Identity(token_lifetime)
@@ -236,4 +238,6 @@ class Simulator:
     def _respond(self, request: Request) -> Answer:
         with self._lock:
             answer = self._manager.respond(request)
+            now = format_datetime(self._clock(), usegmt=True)
+        answer = answer.with_headers({"Date": now})
         return replace(answer, delay=answer.delay + self._latency)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 PER_SECOND: Final = 10_000_000
@@ -37,8 +38,14 @@ def to_datetime(ticks: int) -> datetime:
 def instant_text(ticks: int) -> str:
     """An instant as in startTime: UTC, up to 7 fraction digits, trailing zeros dropped (F§4)."""
     seconds, fraction = divmod(ticks, PER_SECOND)
-    text = datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
-    return f"{text}{_fraction_text(fraction)}Z"
+    minutes, second = divmod(seconds, 60)
+    return f"{_minute_text(minutes)}:{second:02}{_fraction_text(fraction)}Z"
+
+
+@lru_cache(maxsize=50_000)
+def _minute_text(minutes: int) -> str:
+    """Jobs share their minutes, and this is written very often."""
+    return f"{datetime.fromtimestamp(minutes * 60, UTC):%Y-%m-%dT%H:%M}"
 
 
 def american_text(ticks: int) -> str:

@@ -24,13 +24,11 @@ class StoredVault:
         history: Its jobs and what outlives them. Not when lists were read, so that the first one
             after a start covers the whole look-back; nor what such a list finds anew.
         read_at: When the newest refresh that read the vault began.
-        success_statuses: By which the last successes were judged.
     """
 
     vault_id: str
     history: History
     read_at: datetime
-    success_statuses: frozenset[str]
 
 
 class RecordKey(NamedTuple):
@@ -74,7 +72,7 @@ _KINDS: Final = {
     "jobs": _Kind(
         TypeAdapter(str), TypeAdapter(BackupJob), lambda job: (job.start_time, job.end_time)
     ),
-    "successes": _Kind(TypeAdapter(Subject), TypeAdapter(datetime), lambda at: (at,)),
+    "ends": _Kind(TypeAdapter(tuple[Subject, str]), TypeAdapter(datetime), lambda at: (at,)),
     "task_successes": _Kind(
         TypeAdapter(tuple[Subject, str]), TypeAdapter(TaskSuccess), lambda success: (success.at,)
     ),

@@ -18,7 +18,7 @@ _BUSY_SECONDS: Final = 1.0
 _MAGIC: Final = b"SQLite format 3\0"
 _APPLICATION_ID: Final = 0x41424558
 _APPLICATION_AT: Final = slice(68, 72)
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 _SCHEMA: Final = (
     f"PRAGMA application_id = {_APPLICATION_ID}",
@@ -27,8 +27,7 @@ _SCHEMA: Final = (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         revision TEXT NOT NULL,
-        read_at TEXT NOT NULL,
-        success_statuses TEXT NOT NULL
+        read_at TEXT NOT NULL
     )""",
     """CREATE TABLE record (
         vault INTEGER NOT NULL REFERENCES vault ON DELETE CASCADE,

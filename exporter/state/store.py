@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -100,24 +99,19 @@ class StateStore:
     def _read(self, db: sqlite3.Connection, vault_id: str) -> tuple[StoredVault | None, int]:
         """What is known of a vault, and how many of its records cannot be read."""
         found = db.execute(
-            "SELECT number, revision, read_at, success_statuses FROM vault WHERE id = ?",
+            "SELECT number, revision, read_at FROM vault WHERE id = ?",
             (vault_id,),
         ).fetchone()
         if not found:
             return None, 0
-        number, revision, read_at, success_statuses = found
+        number, revision, read_at = found
         history, unreadable = decode(
             db.execute("SELECT kind, key, body FROM record WHERE vault = ?", (number,))
         )
         try:
-            stored = StoredVault(
-                vault_id=vault_id,
-                history=history,
-                read_at=_instant(read_at),
-                success_statuses=frozenset(json.loads(success_statuses)),
-            )
+            stored = StoredVault(vault_id=vault_id, history=history, read_at=_instant(read_at))
             saved = _Saved(revision.decode(), history)
-        except (AttributeError, RecursionError, TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError):
             return None, unreadable + 1
         if not unreadable:
             # Else the next save writes the vault anew, without what cannot be read.
@@ -136,9 +130,7 @@ class StateStore:
             db.execute("DELETE FROM vault WHERE id = ?", (vault_id,))
             found = [
                 db.execute(
-                    "INSERT INTO vault (id, revision, read_at, success_statuses)"
-                    " VALUES (?, '', '', '')",
-                    (vault_id,),
+                    "INSERT INTO vault (id, revision, read_at) VALUES (?, '', '')", (vault_id,)
                 ).lastrowid
             ]
         [number] = found
@@ -153,13 +145,8 @@ class StateStore:
         )
         revision = secrets.token_hex(8)
         db.execute(
-            "UPDATE vault SET revision = ?, read_at = ?, success_statuses = ? WHERE number = ?",
-            (
-                revision,
-                _sortable(stored.read_at),
-                json.dumps(sorted(stored.success_statuses)),
-                number,
-            ),
+            "UPDATE vault SET revision = ?, read_at = ? WHERE number = ?",
+            (revision, _sortable(stored.read_at), number),
         )
         return _Saved(revision, stored.history)
 

@@ -65,6 +65,7 @@ def itself() -> models.Dashboard:
             "Freshness",
             (6, [(24, _vaults())]),
             (7, [(8, _ages()), (8, _durations()), (8, _errors())]),
+            (4, [(24, _discovery())]),
             "Azure's API",
             (7, [(8, _requests()), (8, _latency()), (8, _budget())]),
             (7, [(8, _retries()), (8, _pending()), (8, _unread())]),
@@ -185,6 +186,45 @@ def _vaults() -> Panel:
         ),
         nothing="No vault is read yet: look at the exporter's log.",
         worst_first="Data age",
+    )
+
+
+def _discovery() -> Panel:
+    s = _SCOPE
+    by = "instance, scope, source"
+    errors = s.series("exporter_discovery_errors_total")
+    found_at = s.now("exporter_discovery_last_success_timestamp_seconds", by=by)
+    return rows(
+        "Discovery",
+        "Where vaults are looked for. A search that fails changes nothing: the vaults known before"
+        " are read on. As in AzureBackupDiscoveryFailed.",
+        (
+            Column(title="Scope", label="scope", width=420),
+            Column(title="Source", label="source", width=130),
+            Column(title="Exporter", label="instance", width=160),
+            Column(
+                title="Last search",
+                query=s.now("exporter_discovery_up", by=by),
+                width=110,
+                names={0: ("failed", RED), 1: ("worked", GREEN)},
+            ),
+            Column(
+                title="Vaults",
+                query=s.now("exporter_discovery_vaults", by=by),
+                unit="short",
+                width=90,
+            ),
+            Column(title="Last success", query=f"time() - {found_at}", unit="s", width=130),
+            Column(
+                title="Failed in 1 h",
+                query=f"sum by ({by}) (increase({errors}[1h]))",
+                unit="short",
+                decimals=0,
+            ),
+        ),
+        nothing="All vaults are named one by one: nothing is looked for.",
+        worst_first="Last search",
+        ascending=True,
     )
 
 

@@ -25,6 +25,8 @@ VAULT: Final = ", ".join(VaultKey._fields)
 KEY: Final = ", ".join(ItemKey._fields)
 THING: Final = f"{VAULT}, backup_management_type, item"
 """What is protected; KEY adds what is done to it."""
+DOING: Final = f"{THING}, operation"
+"""The same without what some jobs do not name: container and backup type."""
 
 BACKUPS: Final = f'operation=~"{SETTINGS["backups"]}"'
 OTHERS: Final = f'operation!~"{SETTINGS["backups"]}"'
@@ -48,7 +50,9 @@ def late_limits() -> list[tuple[str, int]]:
     limits = []
     earlier = ""
     for line in SETTINGS["late_after"]:
-        limits.append((f'backup_type=~"{line["backup_type"]}"{earlier}', seconds(line["after"])))
+        if line["after"] != "never":
+            types = f'backup_type=~"{line["backup_type"]}"{earlier}'
+            limits.append((types, seconds(line["after"])))
         earlier += f', backup_type!~"{line["backup_type"]}"'
     return limits
 
@@ -114,15 +118,18 @@ class Scope:
         ended = self.latest("last_job_end_timestamp_seconds", BACKUPS, by=by)
         return f"({ended} unless on ({THING}) {self.stopped()})"
 
+    def _waits(self) -> str:
+        """Backups that were refused because another one of the item was running, and still is."""
+        code = f'error_code="{SETTINGS["already_running"]}"'
+        return (
+            f"({self.latest('last_job_error_info', BACKUPS, code)}"
+            f" and on ({DOING}) {self.latest('job_status', RUNNING, by=DOING)})"
+        )
+
     def failed(self) -> str:
         """1 where the last backup failed, else 0; none where another one of the item runs on."""
-        code = f'error_code="{SETTINGS["already_running"]}"'
-        doing = f"{THING}, operation"
-        return (
-            f"({self.latest('last_job_status', BACKUPS, with_status('Failed'))}"
-            f" unless on ({KEY}) ({self.now('last_job_error_info', code)}"
-            f" and on ({doing}) {self.now('job_status', RUNNING, by=doing)}))"
-        )
+        status = self.latest("last_job_status", BACKUPS, with_status("Failed"))
+        return f"({status} unless on ({KEY}) {self._waits()})"
 
     def late(self) -> str:
         """1 where the newest good backup is too old for its type, else 0."""
@@ -137,8 +144,19 @@ class Scope:
         good = self.latest("last_success_timestamp_seconds", BACKUPS)
         return (
             f"({self.latest('consecutive_failures', BACKUPS)} > 0 unless on ({KEY}) {good}"
+            f" unless on ({KEY}) {self._fuller_name_is_good()}"
+            f" unless on ({KEY}) {self._waits()}"
             f" unless on ({THING}) {self.stopped()})"
         )
+
+    def _fuller_name_is_good(self) -> str:
+        """Backups that failed before Azure knew their type or host, of items with a success."""
+        parts = []
+        for label, on in (("backup_type", f"{DOING}, container"), ("container", DOING)):
+            failed = self.latest("consecutive_failures", BACKUPS, f'{label}=""')
+            good = self.latest("last_success_timestamp_seconds", BACKUPS, f'{label}!=""', by=on)
+            parts.append(f"{failed} and on ({on}) {good}")
+        return f"({' or '.join(parts)})"
 
     def worst(self) -> str:
         """The worst that can be said of each backup, as a number of ``look.STATES``."""

@@ -233,3 +233,35 @@ def test_lists_are_left_what_they_need_but_at_most_half(
     vaults: int, configured: float, reserved: int
 ) -> None:
     assert reserved_for_lists(configured, vaults, ReadBudget(150, HOUR)) == reserved
+
+
+def test_a_shard_spends_its_part_whatever_limit_is_learnt() -> None:
+    """Shards are one principal to Azure: their reads are counted together."""
+    budget = ReadBudget(150, HOUR)
+    budget.part = 0.25
+    assert budget.remaining(0) == 37
+
+    budget.throttled(0, 10, 300, None)
+    assert budget.remaining(20) == 75
+
+    budget.hint(449, 30)
+    assert budget.remaining(30) == 112
+
+
+def test_what_other_shards_spend_takes_nothing_of_our_part() -> None:
+    """The header counts all of them; only when less is left than is ours does it bind."""
+    budget = ReadBudget(100, HOUR)
+    budget.part = 0.5
+
+    budget.hint(60, 0)
+    assert budget.remaining(0) == 50
+    budget.hint(20, 0)
+    assert budget.remaining(0) == 20
+
+
+def test_the_smallest_part_is_one_read() -> None:
+    budget = ReadBudget(10, HOUR)
+    budget.part = 0.01
+
+    assert budget.take_list(0)
+    assert not budget.take_list(0)

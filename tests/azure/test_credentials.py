@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import ssl
@@ -26,6 +27,8 @@ from exporter.simulator import Simulator, sized_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from azure.core.credentials import TokenCredential
 
 SCOPE = "https://arm.example/.default"
 TENANT = "00000000-0000-4000-8000-00000000000a"
@@ -108,8 +111,8 @@ def sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignIn]
         service.close()
 
 
-def authorization(credential: str, authority: str) -> str:
-    """The header a request gets, through the configuration, as ``serve`` makes it."""
+def an_identity(credential: str, authority: str) -> TokenCredential:
+    """Through the configuration, as ``serve`` makes it."""
     config = parse_config(
         f"""
 azure:
@@ -123,7 +126,12 @@ vaults: [{{subscription_id: s, resource_group: g, name: v}}]
         {},
         source="test",
     )
-    identity = make_credential(config.azure.credential, cloud_of(config.azure))
+    return make_credential(config.azure.credential, cloud_of(config.azure))
+
+
+def authorization(credential: str, authority: str) -> str:
+    """The header a request gets."""
+    identity = an_identity(credential, authority)
     auth = BearerAuth(identity, SCOPE, timeout=timedelta(seconds=20))
     request = requests.Request("GET", "https://arm.example/").prepare()
     return auth(request).headers["Authorization"]
@@ -148,6 +156,49 @@ def test_a_service_principal_with_a_certificate(sign_in: SignIn) -> None:
 
     assert authorization(credential, sign_in.url) == "Bearer tls-token"
     assert sign_in.asked[0]["client_assertion"]
+
+
+def test_a_secret_that_is_rotated_needs_no_reload(sign_in: SignIn, tmp_path: Path) -> None:
+    """The file is replaced, as Kubernetes does; for a moment there may be none."""
+    secret = tmp_path / "secret"
+    secret.write_text("old")
+    identity = an_identity(
+        f"{{type: client_secret, tenant_id: {TENANT}, client_id: app,"
+        f" client_secret_file: {secret}}}",
+        sign_in.url,
+    )
+    identity.get_token(SCOPE)
+    identity.get_token(SCOPE)
+
+    secret.unlink()
+    with pytest.raises(ArmError, match=r"client_secret cannot be set up.*No such file"):
+        identity.get_token(SCOPE)
+    secret.write_text("new")
+    identity.get_token(SCOPE)
+
+    assert [asked["client_secret"] for asked in sign_in.asked] == ["old", "new"]
+
+
+def test_a_certificate_that_is_renewed_needs_no_reload(sign_in: SignIn) -> None:
+    identity = an_identity(
+        f"{{type: client_certificate, tenant_id: {TENANT}, client_id: app,"
+        f" certificate_file: {sign_in.certificate_file}}}",
+        sign_in.url,
+    )
+    identity.get_token(SCOPE)
+    renewed = trustme.CA().issue_cert("localhost", key_type=trustme.KeyType.RSA)
+    renewed.private_key_and_cert_chain_pem.write_to_path(str(sign_in.certificate_file))
+    identity.get_token(SCOPE)
+
+    first, second = (thumbprint(asked["client_assertion"]) for asked in sign_in.asked)
+    assert first != second
+
+
+def thumbprint(assertion: str) -> str:
+    """Which certificate has signed."""
+    head = assertion.partition(".")[0]
+    named = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    return str(named.get("x5t#S256") or named["x5t"])
 
 
 def test_workload_identity(sign_in: SignIn, tmp_path: Path) -> None:

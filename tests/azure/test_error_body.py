@@ -58,6 +58,10 @@ def test_every_recorded_error_has_a_text(shared: Path) -> None:
         ({"Retry-After": "Tue, 10 Mar 2026 12:01:40 GMT"}, MESSAGE, 100),
         ({"Retry-After": "Tue, 10 Mar 2026 11:00:00 GMT"}, MESSAGE, 1),
         ({"Retry-After": "soon"}, MESSAGE, 324),
+        ({"Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"}, MESSAGE, 324),
+        ({"Retry-After": "Tue, 10 Mar 2026 12:00:00 -99999999999999"}, MESSAGE, 324),
+        ({"Retry-After": "Fri, 01 Jan 9999 00:00:00 GMT"}, MESSAGE, 6 * 3600),
+        ({"Retry-After": "999999"}, MESSAGE, 6 * 3600),
         ({}, MESSAGE, 324),
         ({}, "Too many.", 60),
     ],
@@ -70,6 +74,17 @@ def test_the_wait_is_the_headers_or_else_the_messages(
     throttling = read_throttling(headers, body, NOW)
 
     assert throttling.retry_after == timedelta(seconds=seconds)
+
+
+def test_a_date_to_wait_for_is_by_azures_clock() -> None:
+    """By ours, ten minutes fast, it would be past, and Azure asked again at once."""
+    headers = {
+        "Retry-After": "Tue, 10 Mar 2026 11:55:00 GMT",
+        "Date": "Tue, 10 Mar 2026 11:50:00 GMT",
+    }
+    assert read_throttling(headers, {}, NOW).retry_after == timedelta(minutes=5)
+    nonsense = {**headers, "Retry-After": "Tue, 10 Mar 2026 12:01:00 GMT", "Date": "today"}
+    assert read_throttling(nonsense, {}, NOW).retry_after == timedelta(minutes=1)
 
 
 def test_the_limit_stands_in_the_message() -> None:

@@ -125,6 +125,14 @@ def test_an_answer_is_decoded_and_counted(arm: responses.RequestsMock, edge: Edg
     assert edge.count("api_request_duration_seconds_count") == 1
 
 
+def test_a_number_of_any_length_hides_nothing(arm: responses.RequestsMock, edge: Edge) -> None:
+    """It is JSON; Python reads no more than 4,300 digits."""
+    arm.get(URL, body='{"long": ' + "9" * 5000 + ', "short": -7, "beside": "it"}')
+
+    assert edge.get() == {"long": float("inf"), "short": -7, "beside": "it"}
+    assert type(edge.get()["short"]) is int
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -67,6 +67,6 @@ def test_an_item_superseded_by_a_fuller_name_is_not_read_for_its_own_sake() -> N
 
 
 def test_a_detail_that_azure_does_not_have_is_not_asked_for_again() -> None:
-    history = merge_details(a_history(a_job()), DetailReading(gone={"j1"}), settings())
+    history = merge_details(a_history(a_job()), DetailReading(gone={"j1"}))
 
     assert wanted_details(history, NOW, settings()) == []

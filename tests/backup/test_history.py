@@ -10,11 +10,11 @@ from exporter.backup.history import (
     DetailReading,
     History,
     Window,
+    last_successes,
     merge_details,
     merge_list,
     next_window,
     prune,
-    rejudge,
 )
 from exporter.backup.items import subject_of
 from exporter.backup.rollup import roll_up
@@ -57,6 +57,16 @@ def test_a_later_list_reaches_back_to_the_oldest_running_job() -> None:
 
     assert hours_ago(3) - MINUTE < window.start < hours_ago(3)
     assert not window.full
+
+
+def test_a_later_list_reaches_back_to_where_a_job_of_the_agent_may_have_begun() -> None:
+    """It is listed only when it has ended (FACTS 6), and would else wait for a full list."""
+    agents = a_job(backup_management_type="MAB", start_time=hours_ago(5), end_time=hours_ago(2))
+    history = a_history(agents, a_job("j2", start_time=hours_ago(9)), at=NOW - 5 * MINUTE)
+
+    assert next_window(history, NOW, settings()).start == NOW - 20 * MINUTE - timedelta(hours=6)
+    short = settings(lookback=timedelta(hours=4))
+    assert next_window(history, NOW, short).start == hours_ago(4)
 
 
 def test_every_six_hours_the_list_is_full_again() -> None:
@@ -127,7 +137,7 @@ def test_the_tasks_of_a_run_are_dropped_when_it_has_ended() -> None:
 def test_the_tasks_of_a_run_are_dropped_when_this_refresh_could_not_read_them() -> None:
     history = a_history(a_running_job(detail=a_detail()))
 
-    history = merge_details(history, DetailReading(), settings())
+    history = merge_details(history, DetailReading())
 
     assert history.jobs["r1"].detail is None
 
@@ -135,7 +145,7 @@ def test_the_tasks_of_a_run_are_dropped_when_this_refresh_could_not_read_them() 
 def test_a_detail_may_say_that_the_job_has_ended_since_the_list() -> None:
     ended = a_job("r1", detail=a_detail())
 
-    history = merge_details(a_history(a_running_job()), DetailReading(jobs=[ended]), settings())
+    history = merge_details(a_history(a_running_job()), DetailReading(jobs=[ended]))
 
     assert history.jobs["r1"] == ended
 
@@ -143,12 +153,12 @@ def test_a_detail_may_say_that_the_job_has_ended_since_the_list() -> None:
 def test_a_running_job_that_list_and_detail_lack_is_forgotten() -> None:
     history = merge_list(a_history(a_running_job()), [], incremental(), settings())
 
-    assert not merge_details(history, DetailReading(gone={"r1"}), settings()).jobs
+    assert not merge_details(history, DetailReading(gone={"r1"})).jobs
 
 
 def test_one_404_does_not_lose_a_job_that_the_list_names() -> None:
     """Its failure would be hidden until the next full list."""
-    history = merge_details(a_history(a_running_job()), DetailReading(gone={"r1"}), settings())
+    history = merge_details(a_history(a_running_job()), DetailReading(gone={"r1"}))
 
     assert history.jobs.keys() == {"r1"}
 
@@ -156,7 +166,7 @@ def test_one_404_does_not_lose_a_job_that_the_list_names() -> None:
 def test_a_finished_job_without_detail_is_kept_and_not_asked_for_again() -> None:
     reading = DetailReading(gone={"j1"}, unreadable={"j2"})
 
-    history = merge_details(a_history(a_job(), a_job("j2")), reading, settings())
+    history = merge_details(a_history(a_job(), a_job("j2")), reading)
 
     assert history.jobs.keys() == history.without_detail == {"j1", "j2"}
 
@@ -186,7 +196,7 @@ def test_the_last_success_outlives_its_job_and_the_look_back() -> None:
     history = prune(history, NOW + timedelta(days=4), settings())
 
     assert history.jobs.keys() == {"new"}
-    assert history.successes == {subject_of(success): success.end_time}
+    assert last_successes(history, settings()) == {subject_of(success): success.end_time}
 
 
 def test_failures_count_beyond_the_look_back() -> None:
@@ -216,7 +226,7 @@ def test_an_item_is_forgotten_after_a_time_without_any_job() -> None:
     assert just_before.jobs
     assert just_before.task_successes
     assert not after.jobs
-    assert not after.successes
+    assert not after.ends
     assert not after.task_successes
 
 
@@ -251,11 +261,48 @@ def test_the_newest_completion_of_each_task_is_kept() -> None:
     ]
 
 
-def test_other_success_statuses_find_other_successes() -> None:
-    warned = a_job("2", status="CompletedWithWarnings", ended=hours_ago(1))
-    history = a_history(a_job("1", ended=hours_ago(25)), warned)
+def test_other_success_statuses_find_other_successes_of_any_age() -> None:
+    """A reload may name more or fewer of them, when the jobs are long gone."""
+    success = a_job("1", ended=hours_ago(24 * 7))
+    warned = a_job("2", status="CompletedWithWarnings", ended=hours_ago(24 * 6))
+    failed = a_job("3", status="Failed", ended=NOW)
+    history = a_history(success, warned, failed)
 
-    strict = rejudge(history, settings(success_statuses=frozenset({"Completed"})))
+    history = prune(history, NOW + timedelta(days=4), settings())
 
-    assert list(history.successes.values()) == [hours_ago(1)]
-    assert list(strict.successes.values()) == [hours_ago(25)]
+    assert history.jobs.keys() == {"3"}
+    for statuses, ended in (
+        (["Completed", "CompletedWithWarnings"], warned.end_time),
+        (["Completed"], success.end_time),
+    ):
+        judged = settings(success_statuses=frozenset(statuses))
+        assert last_successes(history, judged) == {subject_of(success): ended}
+
+
+def test_failures_are_counted_from_what_is_a_success_now() -> None:
+    """Older ones than that do not come back with the next that leaves the look-back."""
+    strict, lenient = (
+        settings(success_statuses=frozenset(statuses))
+        for statuses in (["Completed"], ["Completed", "CompletedWithWarnings"])
+    )
+    warned = a_job("2", status="CompletedWithWarnings", ended=NOW)
+    history = a_history(a_job("1", status="Failed", ended=hours_ago(24)), warned)
+    later = NOW + timedelta(days=20)
+    last = a_job("4", status="Failed", ended=later)
+    window = Window(start=NOW, end=later, full=True)
+    failed = a_job("3", status="Failed", ended=NOW + timedelta(days=10))
+    history = prune(merge_list(history, [last], window, strict), later, strict)
+    [item] = roll_up(a_vault(), history, later, strict).items
+    assert history.jobs.keys() == {"4"}
+    assert item.consecutive_failures == 3
+
+    history = merge_list(history, [failed, last], window, lenient)
+    history = prune(history, later, lenient)
+    [item] = roll_up(a_vault(), history, later, lenient).items
+    assert item.consecutive_failures == 2
+
+
+def test_no_number_of_odd_statuses_is_kept_for_ever() -> None:
+    odd = [a_job(str(i), status=f"Odd{i}", ended=hours_ago(i)) for i in range(1, 99)]
+
+    assert not prune(a_history(*odd), NOW, settings()).ends

@@ -96,7 +96,7 @@ def history_of(body: dict[str, Any], *, is_list: bool) -> tuple[History, Counter
     problems: Counter[str] = Counter()
     job = parse_job_detail(body, problems)
     listed = merge_list(History(), [replace(job, detail=None)], ALL, SETTINGS)
-    return merge_details(listed, DetailReading(jobs=[job]), SETTINGS), problems
+    return merge_details(listed, DetailReading(jobs=[job])), problems
 
 
 def test_there_are_enough_recorded_jobs_to_mean_something(shared: Path) -> None:
@@ -192,7 +192,7 @@ def test_recorded_sequences_show_no_duplicate_no_gap_and_no_old_name(shared: Pat
             history = merge_list(history, page.jobs, ALL, SETTINGS)
             between = page_samples(history)
             detail = parse_job_detail(body, Counter())
-            history = merge_details(history, DetailReading(jobs=[detail]), SETTINGS)
+            history = merge_details(history, DetailReading(jobs=[detail]))
             after = page_samples(history)
 
             operation = body["properties"]["operation"].split(" (")[0]

@@ -51,7 +51,7 @@ def test_a_bad_file_lists_every_problem_and_ends_with_2(tmp_path: Path, command:
 
     assert ended.returncode == 2
     assert "2 problem(s)" in ended.stderr
-    assert "vaults: needs at least one entry" in ended.stderr
+    assert "write vaults or discovery, or both" in ended.stderr
     assert "refresh.intervall: unknown key; did you mean interval?" in ended.stderr
     assert "Traceback" not in ended.stderr
 
@@ -77,7 +77,7 @@ def test_a_bad_web_configuration_lists_every_problem_and_ends_with_2(tmp_path: P
 def test_the_schema_describes_the_file(tmp_path: Path) -> None:
     schema = json.loads(run("config-schema").stdout)
 
-    assert schema["required"] == ["vaults"]
+    assert schema["anyOf"] == [{"required": ["vaults"]}, {"required": ["discovery"]}]
     assert schema["additionalProperties"] is False
     assert schema["$defs"]["Refresh"]["properties"]["interval"]["default"] == "5m"
 
@@ -94,6 +94,22 @@ def test_a_port_that_cannot_be_bound_is_told_and_ends_with_1(tmp_path: Path, add
 
     assert ended.returncode == 1
     assert f"cannot listen on {listen}" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--shard.index=2", "--shard.total=2"], "--shard.index must be below --shard.total"),
+        (["--shard.index=exporter-4", "--shard.total=4"], "--shard.index must be below"),
+        (["--shard.index=exporter", "--shard.total=4"], "a pod's name that ends with one"),
+        (["--shard.total=0"], "write a number from 1 to 9999"),
+    ],
+)
+def test_a_shard_that_cannot_be_is_told_and_ends_with_2(flags: list[str], complaint: str) -> None:
+    ended = run("serve", *flags)
+
+    assert ended.returncode == 2
+    assert complaint in ended.stderr
 
 
 def test_a_credential_that_cannot_be_set_up_is_told_and_ends_with_1(tmp_path: Path) -> None:

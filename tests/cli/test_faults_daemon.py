@@ -6,17 +6,25 @@ Each fault strikes a vault of its own, so that one running exporter serves all r
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+import signal
+import socket
+import ssl
+import threading
+import time
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 
 from exporter.simulator import (
     Delay,
     EmptyList,
     Fault,
+    ForeignNextLink,
     HtmlPage,
     HttpError,
     LoopingNextLink,
@@ -25,6 +33,7 @@ from exporter.simulator import (
     Stall,
     Throttled,
     TruncatedJson,
+    WrongContentType,
     sized_fleet,
 )
 from tests.processes import Daemon, daemon, wait_for
@@ -33,6 +42,7 @@ from tests.steering import azure_section, config_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from exporter.simulator import Fleet
@@ -60,13 +70,21 @@ ROWS = [
     Row("401", HttpError("unauthorized"), "unauthorized"),
     Row("403", HttpError("forbidden"), "forbidden"),
     Row("404", HttpError("vault_not_found"), "not_found"),
-    Row("429", Throttled(timedelta(seconds=1), "seconds"), "throttled"),
+    Row("409", HttpError("not_registered"), "payload"),
+    Row("429 seconds", Throttled(timedelta(seconds=1), "seconds"), "throttled"),
+    Row("429 date", Throttled(timedelta(seconds=2), "date"), "throttled"),
+    Row("429 message", Throttled(timedelta(seconds=1), "message"), "throttled"),
+    Row("500", HttpError("internal"), "server"),
+    Row("502", HttpError("bad_gateway"), "server"),
     Row("503", HttpError("unavailable"), "server"),
+    Row("504", HttpError("gateway_timeout"), "server"),
     Row("HTML as JSON", HtmlPage(200), "payload"),
     Row("truncated JSON", TruncatedJson(), "payload"),
+    Row("wrong content type", WrongContentType(), ""),
     Row("stalled body", Stall(after_headers=True), "timeout"),
     Row("reset", Reset(), "network"),
     Row("looping nextLink", LoopingNextLink(), "payload"),
+    Row("nextLink elsewhere", ForeignNextLink("https://elsewhere.example/"), "payload"),
     Row("empty list", EmptyList(), ""),
 ]
 
@@ -94,10 +112,11 @@ class LateRefusal:
 class Stage:
     """Azure, and an exporter that reads it every second."""
 
-    def __init__(self, azure: Simulator, exporter: Daemon, tokens: Tokens) -> None:
+    def __init__(self, azure: Simulator, exporter: Daemon, tokens: Tokens, config: Path) -> None:
         self.azure = azure
         self.exporter = exporter
         self._tokens = tokens
+        self._config = config
 
     @property
     def page(self) -> str:
@@ -128,6 +147,14 @@ class Stage:
             if (line.get("vault_name"), line.get("level")) == (vault, level)
         ]
 
+    def move_to(self, url: str) -> None:
+        """Have Azure elsewhere from now on."""
+        before = self._config.read_text()
+        settings = azure_section(url, timeout="2s")
+        self._config.write_text(config_text(self.azure, azure=settings, refresh="{interval: 1s}"))
+        assert self._config.read_text() != before
+        self.exporter.signal(signal.SIGHUP)
+
     def page_when(self, what: str, condition: Callable[[str], bool]) -> str:
         """The first page of which it is so."""
         pages = []
@@ -151,7 +178,8 @@ def staged(
     fleet: Fleet,
     *,
     faults: Sequence[tuple[Fault, Api]] = (),
-    timeout: str = "700ms",
+    timeout: str = "2s",
+    **options: Any,
 ) -> Iterator[Stage]:
     """Run both.
 
@@ -160,9 +188,10 @@ def staged(
         fleet: What Azure protects.
         faults: What strikes the first vault, or sign-in, from the beginning.
         timeout: How long the exporter waits for an answer.
+        options: Of the simulator.
     """
     tokens, config = Tokens(), folder / "config.yaml"
-    with Simulator(fleet=fleet) as azure:
+    with Simulator(fleet=fleet, **options) as azure:
         for fault, api in faults:
             azure.inject(fault, api=api, vault_id=None if api == "token" else azure.vault_ids[0])
         azure.inject(tokens, api="token")
@@ -175,7 +204,7 @@ def staged(
             log=folder / "log",
             environment=azure.identity_environ,
         ) as exporter:
-            yield Stage(azure, exporter, tokens)
+            yield Stage(azure, exporter, tokens, config)
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +290,106 @@ def test_a_fault_of_one_vault(stage: Stage, number: int) -> None:
     assert [line["kind"] for line in stage.log_of(bad, "WARNING")] == [row.kind] * bool(row.kind)
     read = [line["message"] for line in stage.log_of(bad, "INFO")]
     assert read == ["vault is read"] * (2 if row.kind else 1)
+
+
+@contextmanager
+def a_stranger() -> Iterator[str]:
+    """A server whose certificate nobody vouches for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"https://localhost:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """A port that is taken and not listened on."""
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "told"),
+    [
+        pytest.param(nobody, "Connection refused", id="refused"),
+        pytest.param(lambda: nullcontext("https://no-such-host.invalid"), "gaierror", id="DNS"),
+        pytest.param(a_stranger, "CERTIFICATE_VERIFY_FAILED", id="TLS"),
+    ],
+)
+def test_azure_that_is_not_reached_and_then_is(
+    tmp_path: Path, elsewhere: Callable[[], AbstractContextManager[str]], told: str
+) -> None:
+    vaults = name_of(0), name_of(1)
+    with elsewhere() as url, staged(tmp_path, sized_fleet(vaults=2, jobs=16)) as stage:
+        before = stage.page_when("all details", lambda page: details_pending(page) == [0, 0])
+        stage.move_to(url)
+
+        during = stage.page_when("the fault", lambda page: values(page, "vault_up") == [0, 0])
+        for vault in vaults:
+            assert lines_about(during, "last_job_", vault) == lines_about(
+                before, "last_job_", vault
+            )
+            assert errors(during, vault) == errors(during, vault, kind="network") >= 1
+            [warning] = stage.log_of(vault, "WARNING")
+            assert warning["kind"] == "network"
+            assert told in warning["message"]
+        assert (stage.ready, stage.healthy) == (200, 200)
+
+        stage.move_to(stage.azure.url)
+        after = stage.page_when("Azure again", lambda page: values(page, "vault_up") == [1, 1])
+        for vault in vaults:
+            assert lines_about(after, "last_job_", vault) == lines_about(before, "last_job_", vault)
+            assert refreshed(after, vault) > refreshed(before, vault)
+
+
+def test_a_job_that_vanishes_between_list_and_detail(tmp_path: Path) -> None:
+    """It is shown as the list has it, and not asked for again."""
+    fleet = sized_fleet(vaults=2, jobs=16, subscriptions=2)
+    gone = HttpError("job_not_found")
+    with staged(tmp_path, fleet, faults=[(gone, "detail")]) as stage:
+        page = stage.page_when("both vaults", lambda page: details_pending(page) == [0, 0])
+        for vault, tasks in ((name_of(0), False), (name_of(1), True)):
+            assert values(page, "vault_up", vault=vault) == [1]
+            assert values(page, "last_job_status", vault=vault, status="Completed") == [1]
+            assert bool(values(page, "last_job_task_status", vault=vault)) == tasks
+            assert errors(page, vault) == 0
+        stage.azure.clear_requests()
+        stage.page_when(
+            "more", lambda new: refreshed(new, name_of(0)) > refreshed(page, name_of(0))
+        )
+        assert {request.api for request in stage.azure.requests} <= {"list", "token"}
+        assert stage.log_of(name_of(0), "WARNING") == []
+
+
+def test_a_token_that_expires_while_it_runs(tmp_path: Path) -> None:
+    """One is signed in for in time, again and again; nobody notices."""
+    fleet = sized_fleet(vaults=1, jobs=8)
+    with staged(tmp_path, fleet, token_lifetime=timedelta(seconds=2)) as stage:
+        stage.page_when("the vault", lambda page: values(page, "vault_up") == [1])
+        started = time.time()
+        page = stage.page_when("some reads", lambda new: refreshed(new, name_of(0)) > started + 5)
+        assert values(page, "vault_up") == [1]
+        assert errors(page, name_of(0)) == 0
+        assert stage.log_of(name_of(0), "WARNING") == []
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_clock_that_is_ten_minutes_off(tmp_path: Path, minutes: float) -> None:
+    """Every item is shown; that in the end no job is missed is tested on a steered clock."""
+    off = timedelta(minutes=minutes)
+    fleet = sized_fleet(vaults=1, jobs=80, anchor=datetime.now(UTC) + off - timedelta(hours=1))
+    with staged(tmp_path, fleet, clock=lambda: datetime.now(UTC) + off) as stage:
+        page = stage.page_when("all details", lambda page: bool(values(page, "last_job_info")))
+        assert values(page, "vault_up") == [1]
+        assert len(values(page, "last_job_info")) == 10
+        assert errors(page, name_of(0)) == 0
 
 
 def test_a_start_while_a_vault_does_not_answer(tmp_path: Path) -> None:

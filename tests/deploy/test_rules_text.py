@@ -62,4 +62,4 @@ def test_the_alerts_go_on_when_the_exporter_moves() -> None:
     """Only what is about one process carries its instance."""
     with_instance = {by_name(alert) for alert in ALERTS if "instance" in grouped(alert["expr"])}
 
-    assert with_instance == {"AzureBackupConfigReloadFailed"}
+    assert with_instance == {"AzureBackupConfigReloadFailed", "AzureBackupDiscoveryFailed"}

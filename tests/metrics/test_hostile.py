@@ -138,7 +138,7 @@ def test_any_list_makes_a_page_that_shows_the_good_job(jobs: list[Any]) -> None:
         except PayloadError:
             continue
     known = [job for job in details if job.job_id in history.jobs]
-    history = merge_details(history, DetailReading(jobs=known), core_settings())
+    history = merge_details(history, DetailReading(jobs=known))
     history = prune(history, NOW, core_settings())
 
     page_text = page_of(history)

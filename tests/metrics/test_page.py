@@ -234,6 +234,7 @@ def test_the_contract_of_families_and_labels() -> None:
     vault = "subscription_id resource_group vault"
     expected = {
         "azure_backup_jobs": f"{vault} backup_management_type operation status",
+        "azure_backup_vault_info": f"{vault} location sku redundancy",
         "azure_backup_vault_up": vault,
         "azure_backup_vault_last_refresh_success_timestamp_seconds": vault,
         "azure_backup_vault_refresh_duration_seconds": vault,

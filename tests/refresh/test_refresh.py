@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
     from exporter.backup.model import Vault
     from exporter.metrics.snapshot import VaultSnapshot
+    from exporter.simulator.answers import Answer
+    from exporter.simulator.faults import Circumstances
 
 ARTICLE_VAULT = (
     "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
@@ -307,6 +311,38 @@ def test_a_detail_that_fails_waits_and_the_job_is_shown_from_the_list(stage: Ste
     stage.refresh()
     assert stage.values("last_job_backup_size_bytes") == [2445279232]
     assert stage.values("vault_details_pending") == [0]
+
+
+def test_a_detail_older_than_the_list_still_waits_and_is_tried_less_and_less(
+    stage: Steered,
+) -> None:
+    """Front ends lag: the list says that the job has ended, its detail that it runs."""
+    [vault] = stage.simulator.vault_ids
+    stage.simulator.put_job(vault, a_payload())
+    lagging = stage.simulator.inject(StillRuns(), api="detail")
+    reads = 0
+    for _ in range(12):
+        reads += sum(api == "detail" for api, _, _ in stage.refresh())
+        assert stage.values("vault_details_pending") == [1]
+        stage.clock.advance(minutes=5)
+
+    assert reads <= 5
+    assert stage.values("last_job_status", status="Completed") == [1]
+    lagging.clear()
+    stage.clock.advance(hours=2)
+    stage.refresh()
+    assert stage.values("last_job_backup_size_bytes") == [2445279232]
+    assert stage.values("vault_details_pending") == [0]
+
+
+class StillRuns:
+    """The detail of an older moment."""
+
+    def spoil(self, answer: Answer, circumstances: Circumstances) -> Answer:
+        del circumstances
+        job = json.loads(answer.body)
+        job["properties"].update(status="InProgress", endTime=None)
+        return replace(answer, body=json.dumps(job).encode())
 
 
 def test_a_finished_job_without_detail_is_asked_for_once(stage: Steered) -> None:

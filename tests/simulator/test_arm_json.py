@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from exporter.simulator import Fleet, demo_fleet
-from exporter.simulator.arm_json import detail_document, list_document
-from exporter.simulator.lifecycle import observe
+from exporter.simulator.arm_json import detail_document
+from exporter.simulator.job_texts import JobTexts
 from exporter.simulator.ticks import PER_SECOND, from_datetime
 
 from .client import ANCHOR
@@ -129,9 +129,9 @@ def test_a_task_that_has_not_begun_has_sentinel_times(fleet: Fleet) -> None:
 def test_the_oldest_api_sends_null_where_nothing_is_set(fleet: Fleet) -> None:
     now = from_datetime(ANCHOR)
     vault = fleet.vaults[0]
+    texts = JobTexts()
     documents = [
-        list_document(job, observe(job, now), "2015-03-15")
-        for job in fleet.jobs(vault, None, None, now)
+        json.loads(texts.job(job, now, "2015-03-15")) for job in fleet.jobs(vault, None, None, now)
     ]
 
     assert all(document["eTag"] is None for document in documents)

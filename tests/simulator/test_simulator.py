@@ -211,13 +211,15 @@ def test_many_clients_at_once(simulator: Simulator) -> None:
 
 
 def test_it_starts_and_stops_at_once() -> None:
-    started = time.perf_counter()
+    started, started_cpu = time.perf_counter(), time.process_time()
     for _ in range(5):
         with Simulator(fleet=sized_fleet(1000, 100_000)) as simulator:
             pass
         simulator.stop()
 
-    assert (time.perf_counter() - started) / 5 < 0.5
+    # A busy machine is slow, but it computes no more.
+    assert (time.process_time() - started_cpu) / 5 < 0.5
+    assert (time.perf_counter() - started) / 5 < 2
 
 
 def test_a_taken_port_is_refused(simulator: Simulator) -> None:
@@ -230,7 +232,14 @@ def test_a_taken_port_is_refused(simulator: Simulator) -> None:
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_as_a_program_it_tells_its_address_and_ends_on_a_signal(stop: signal.Signals) -> None:
     command = [sys.executable, "-m", "exporter.simulator"]
-    flags = ["--fleet=sized:2x20", "--limit=1/1h", "--latency=1ms", "--seed=3"]
+    flags = [
+        "--fleet=sized:2x20",
+        "--subscriptions=2",
+        "--locations=2",
+        "--limit=1/1h",
+        "--latency=1ms",
+        "--seed=3",
+    ]
     with subprocess.Popen([*command, *flags], stdout=subprocess.PIPE, text=True) as program:  # noqa: S603 - our own program
         assert program.stdout is not None
         line = json.loads(program.stdout.readline())
@@ -242,7 +251,17 @@ def test_as_a_program_it_tells_its_address_and_ends_on_a_signal(stop: signal.Sig
     assert line["environ"]["IDENTITY_ENDPOINT"].startswith(line["url"])
 
 
-@pytest.mark.parametrize("flag", ["--limit=150", "--limit=x/1h", "--latency=1", "--fleet=huge"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--limit=150",
+        "--limit=x/1h",
+        "--latency=1",
+        "--fleet=huge",
+        "--locations=9",
+        "--subscriptions=0",
+    ],
+)
 def test_as_a_program_it_refuses_bad_flags(flag: str) -> None:
     command = [sys.executable, "-m", "exporter.simulator", flag]
 

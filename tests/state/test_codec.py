@@ -85,8 +85,8 @@ def test_the_tasks_of_a_run_are_not_kept() -> None:
         (b"jobs", b'"2"', b"\xff\xfe"),
         (b"secrets", b'"2"', b'"x"'),
         (b"\xff", b'"2"', b'"x"'),
-        (b"successes", b'["a","b","c","d","e"]', b'"2026-03-10T11:00:00"'),
-        (b"successes", b'["a","b"]', b'"2026-03-10T11:00:00Z"'),
+        (b"ends", b'[["a","b","c","d","e"],"Failed"]', b'"2026-03-10T11:00:00"'),
+        (b"ends", b'["a","b"]', b'"2026-03-10T11:00:00Z"'),
     ],
 )
 def test_a_record_that_cannot_be_read_costs_no_other(bad: tuple[bytes, bytes, bytes]) -> None:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from exporter.backup.model import BackupJob
 
-STATUSES = frozenset({"Completed"})
 LONG_AGO = NOW - timedelta(days=35)
 
 
@@ -39,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 
 def a_vault(*jobs: BackupJob, vault_id: str = "v", **changes: Any) -> StoredVault:
     history = replace(a_history(*jobs), read_at=None, full_read_at=None)
-    stored = StoredVault(vault_id=vault_id, history=history, read_at=NOW, success_statuses=STATUSES)
+    stored = StoredVault(vault_id=vault_id, history=history, read_at=NOW)
     return replace(stored, **changes)
 
 
@@ -138,7 +137,6 @@ while True:
         vault_id="v",
         history=History(jobs=jobs),
         read_at=NOW + timedelta(seconds=n),
-        success_statuses=frozenset(),
     )
     store.save([vault], forget_before=NOW - timedelta(days=35))
 """
@@ -187,7 +185,7 @@ def foreign(path: Path) -> None:
 def newer(path: Path) -> None:
     save(path, a_vault(a_job()))
     with raw(path) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
 
 
 def a_directory(path: Path) -> None:
@@ -205,7 +203,7 @@ def other_tables(path: Path) -> None:
     [
         (not_a_database, "file is not a database. What to do: this is no state file; remove it"),
         (foreign, "another program's database. What to do: this is no state file; remove it"),
-        (newer, "its format is 2, .* reads 1. What to do: use the version that wrote it, remove"),
+        (newer, "its format is 3, .* reads 2. What to do: use the version that wrote it, remove"),
         (a_directory, "unable to open database file. What to do: create its directory"),
         (other_tables, "no such table: vault. What to do: remove it"),
     ],
@@ -267,7 +265,7 @@ def test_text_nested_too_deeply_is_left_out(path: Path) -> None:
     deep = "[" * 100_000
     with raw(path) as db:
         db.execute("UPDATE record SET body = ? WHERE key = ?", (deep, json.dumps("1")))
-        db.execute("UPDATE vault SET success_statuses = ? WHERE id = 'w'", (deep,))
+        db.execute("UPDATE vault SET read_at = ? WHERE id = 'w'", (deep,))
 
     loaded = StateStore(path).load(["v", "w"])
 

@@ -128,6 +128,7 @@ def _environment(simulator: Simulator) -> Iterator[None]:
 
 
 def _settings(simulator: Simulator) -> str:
+    subscriptions = {vault_id.split("/")[2] for vault_id in simulator.vault_ids}
     return f"""
 azure:
   cloud: custom
@@ -135,5 +136,5 @@ azure:
   authority: https://localhost
   scope: {simulator.url}/.default
   credential: {{type: managed_identity}}
-vaults: {[{"id": vault_id} for vault_id in simulator.vault_ids]}
+discovery: {[{"subscription_id": one} for one in sorted(subscriptions)]}
 """
