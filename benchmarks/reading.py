@@ -119,7 +119,7 @@ class _Reader:
 
         self._gate.want(self.vault, Counter({Urgency.NEWEST: len(history.jobs)}))
         run_all("detail", read, history.jobs.values(), threads=_THREADS)
-        known = merge_details(history, DetailReading(jobs=jobs), settings())
+        known = merge_details(history, DetailReading(jobs=jobs))
         build_page([vault_blocks(a_snapshot(self.vault, known))])
 
 
