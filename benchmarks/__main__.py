@@ -6,7 +6,7 @@ import argparse
 import platform
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import cardinality, growth, reading, rendering, scraping, starting
+from benchmarks import cardinality, fleet, growth, reading, rendering, scraping, starting
 from benchmarks.measuring import ROOT, Figure, table
 from docs.generate import with_parts
 
@@ -26,6 +26,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "scraping": scraping.measure,
     "reading": reading.measure,
     "starting": starting.measure,
+    "fleet": fleet.measure,
     "memory": growth.measure,
 }
 

@@ -24,10 +24,9 @@ class Azure(NamedTuple):
 
 
 @contextmanager
-def azure(vaults: int, jobs: int, latency: str = "0s") -> Iterator[Azure]:
+def azure(vaults: int, jobs: int, *flags: str) -> Iterator[Azure]:
     """Run it with so many vaults, and jobs in all."""
-    fleet = f"sized:{vaults}x{jobs}"
-    command = python("exporter.simulator", "--fleet", fleet, "--latency", latency)
+    command = python("exporter.simulator", "--fleet", f"sized:{vaults}x{jobs}", *flags)
     with program(command) as process:
         said = json.loads(first_line(process))
         yield Azure(said["url"], said["environ"])

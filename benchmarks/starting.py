@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import http.client
-import re
-import tempfile
-import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unittest import mock
 
-from benchmarks.measuring import Figure, cpu_of, memory_of, program, python
+from benchmarks.measuring import Figure
 from benchmarks.read_limits import EventClock
+from benchmarks.serving import details_wait, own, serving, vaults_up
 from benchmarks.simulated import azure, config_text
 from exporter.config import parse_config
 from exporter.metrics.selfmetrics import SelfMetrics
@@ -26,9 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CONCURRENCY: Final = 32
-_LONGEST_SECONDS: Final = 180.0
 _GOALS: Final = {1: "≤ 1 s", 100: "≤ 5 s", 1000: "≤ 30 s"}
-_LISTENING: Final = re.compile(rb"listening.* port=(\d+)")
 
 
 class Start(NamedTuple):
@@ -84,49 +77,15 @@ def measure(*, smoke: bool) -> Iterator[Figure]:
 def full_page(vaults: int, jobs: int, latency: str = "50ms") -> Start:
     """Run ``serve`` until nothing is missing on its page."""
     ids = [vault.id for vault in sized_fleet(vaults, jobs).vaults]
-    with azure(vaults, jobs, latency) as service, tempfile.TemporaryDirectory() as name:
-        config, log = Path(name) / "config.yaml", Path(name) / "log"
-        config.write_text(config_text(service.url, ids, _CONCURRENCY))
-        command = (
-            "/bin/sh",
-            "-c",
-            f'exec "$@" 2>{log}',
-            "sh",
-            *python("exporter", "serve", f"--config.file={config}"),
-            "--web.listen-address=127.0.0.1:0",
-        )
-        started = time.monotonic()
-        with program(command, service.environ) as process:
-            statuses = 0.0
-            while True:
-                time.sleep(0.1)
-                seconds = time.monotonic() - started
-                if process.poll() is not None or seconds > _LONGEST_SECONDS:
-                    raise TimeoutError(f"no full page after {seconds:.0f} s: {log.read_text()}")
-                port = _LISTENING.search(log.read_bytes())
-                page = _page(int(port[1])) if port else b""
-                up = len(re.findall(rb"^azure_backup_vault_up\{.* 1$", page, re.MULTILINE))
-                if up < vaults:
-                    continue
-                statuses = statuses or seconds
-                if not re.search(rb"^azure_backup_vault_details_pending.* [1-9]", page, re.M):
-                    break
-            series = re.search(rb"^azure_backup_exporter_series (\d+)", page, re.MULTILINE)
-            return Start(
-                statuses,
-                seconds,
-                int(series[1]) if series else 0,
-                cpu_of(process.pid),
-                *memory_of(process.pid),
-            )
-
-
-def _page(port: int) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
-    body = gzip.decompress(connection.getresponse().read())
-    connection.close()
-    return body
+    with (
+        azure(vaults, jobs, "--latency", latency) as service,
+        serving(config_text(service.url, ids, _CONCURRENCY), service.environ) as exporter,
+    ):
+        exporter.wait(lambda page: vaults_up(page) >= vaults)
+        statuses = exporter.seconds
+        page = exporter.wait(lambda page: details_wait(page) == 0)
+        details = exporter.seconds
+        return Start(statuses, details, own(page, "series"), exporter.cpu, *exporter.memory)
 
 
 def requests_made(refreshes: int) -> tuple[int, int]:
