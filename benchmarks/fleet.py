@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.measuring import Figure
 from benchmarks.serving import Serving, details_wait, own, serving, vaults_up
 from benchmarks.simulated import Azure, azure
+from exporter.backup.shard import Shard
+from exporter.simulator import sized_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,17 +70,13 @@ def _shards(vaults: int, jobs: int) -> Figure:
         config = _config(service, "arm", limited=False)
         whole = _settled(stack.enter_context(serving(config, service.environ)), vaults)
         union: list[bytes] = []
-        largest, found = 0.0, 0
+        largest, ids = 0.0, _vault_ids(vaults, jobs)
         for index in range(_SHARDS):
             flags = (f"--shard.index={index}", f"--shard.total={_SHARDS}")
             with serving(config, service.environ, *flags) as shard:
-                page = shard.wait(lambda page: own(page, "discovery_vaults") == vaults)
-                mine = len(re.findall(rb"^azure_backup_vault_info", page, re.MULTILINE))
-                union += _settled(shard, mine)
+                union += _settled(shard, sum(map(Shard(index, _SHARDS).reads, ids)))
                 largest = max(largest, shard.memory[0])
-                found += mine
-    same = len(union) == len(set(union)) and set(union) == set(whole)
-    if not same or found != vaults:
+    if len(union) != len(set(union)) or set(union) != set(whole):
         differ = sorted(set(union) ^ set(whole))
         raise AssertionError(f"the shards' union is another page: {len(differ)}, {differ[:3]}")
     return Figure(
@@ -88,6 +86,11 @@ def _shards(vaults: int, jobs: int) -> Figure:
         "equal",
         f"largest shard {largest:.0f} MiB",
     )
+
+
+def _vault_ids(vaults: int, jobs: int) -> list[str]:
+    fleet = sized_fleet(vaults, jobs, subscriptions=_SUBSCRIPTIONS, locations=_LOCATIONS)
+    return [vault.id.lower() for vault in fleet.vaults]
 
 
 def _settled(exporter: Serving, vaults: int) -> list[bytes]:
