@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from exporter.backup.history import remembered_from
 from exporter.backup.shard import UNSHARDED, Shard
 from exporter.refresh.discovery import Discovery
 from exporter.refresh.estate import Estate
+from exporter.refresh.handover import budgets, inherited, restored
 from exporter.refresh.loop import RefreshLoop, Start
 from exporter.refresh.roster import Found
 from exporter.refresh.vault import VaultState
@@ -95,7 +95,7 @@ class Collector:
         self._loop = RefreshLoop(
             clock=clock, max_concurrency=azure.max_concurrency, stop=self._stop, start=start
         )
-        self._inherited = _inherited(config, previous, clock) if previous else {}
+        self._inherited = inherited(config, previous, clock) if previous else {}
         metrics.reads_remaining.clear()
         self._estate = Estate(
             config,
@@ -105,7 +105,7 @@ class Collector:
             store=store,
             keep=self._keep,
             recall=self._recall,
-            budgets=_budgets(config, previous) if previous else {},
+            budgets=budgets(config, previous) if previous else {},
             clock=clock,
             metrics=metrics,
         )
@@ -220,7 +220,7 @@ class Collector:
         unknown = [vault.id for vault in vaults if vault.id not in self._inherited]
         stored = self.keeper.load(unknown) if self.keeper and unknown else {}
         return {
-            vault.id: self._inherited.get(vault.id) or _restored(stored.get(vault.id), self._clock)
+            vault.id: self._inherited.get(vault.id) or restored(stored.get(vault.id), self._clock)
             for vault in vaults
         }
 
@@ -249,42 +249,3 @@ def _keeper(config: Config, previous: Collector | None) -> StateKeeper | None:
     path = Path(config.state.path)
     known = previous.keeper if previous else None
     return known if known and known.path == path and known.usable else StateKeeper(path)
-
-
-def _restored(stored: StoredVault | None, clock: Clock) -> VaultState:
-    """What was known when the file was written; the page shows how old that is."""
-    if stored is None:
-        return VaultState()
-    state = VaultState(history=stored.history)
-    age = (clock.now() - stored.read_at).total_seconds()
-    # After a clock was set back it would look fresher than it is.
-    if age >= 0:
-        state.refreshed_at, state.data_since = stored.read_at, clock.monotonic() - age
-    return state
-
-
-def _state(known: VaultState, config: Config, previous: Collector, clock: Clock) -> VaultState:
-    """What was known of the vault, as far as the new configuration leaves it standing."""
-    state = known.copy()
-    if previous.settings.lookback < config.settings().lookback:
-        state.history = replace(state.history, full_read_at=None)
-        state.due = float("-inf")
-    if state.up and previous.config.azure == config.azure:
-        next_at_latest = clock.monotonic() + config.refresh.interval.total_seconds()
-        state.due = min(state.due, next_at_latest)
-    else:
-        state.due = float("-inf")
-    return state
-
-
-def _inherited(config: Config, previous: Collector, clock: Clock) -> dict[str, VaultState]:
-    return {k: _state(known, config, previous, clock) for k, known in previous.states.items()}
-
-
-def _budgets(config: Config, previous: Collector) -> dict[SharedBy, ReadBudget]:
-    """The budgets known so far; what was spent is remembered, what was learnt unless configured."""
-    configured = config.azure.read_budget
-    if previous.config.azure.read_budget != configured:
-        for budget in previous.budgets.values():
-            budget.configure(configured.requests, configured.per.total_seconds())
-    return dict(previous.budgets)
