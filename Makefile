@@ -97,8 +97,9 @@ generate-check: $(VENV)/.dev ## Check that the generated files are current
 	set -e; for generator in $(GENERATORS); do $(BIN)/python $$generator --check; done
 
 .PHONY: pictures
-pictures: $(VENV)/.dev ## Draw the dashboards into docs/images (needs npm, Chromium, Prometheus; 620 MB below .cache)
+pictures: $(VENV)/.dev ## Draw the dashboards and the status page into docs/images (needs npm, Chromium, Prometheus; 620 MB below .cache)
 	$(BIN)/python tests/stack/grafana/render.py
+	$(BIN)/python tests/stack/browser/pictures.py
 
 .PHONY: bench
 bench: $(VENV)/.bench ## Measure performance against prometheus_client, nginx and the official client (ARGS="--only NAME")

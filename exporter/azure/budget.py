@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
+from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
@@ -19,6 +20,23 @@ _FOR_FAILURES: Final = 10
 
 _PACE: Final = 1.2
 """While not all fits, no interval sees more than so many times its even part of the details."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What a budget allows.
+
+    Attributes:
+        left: Reads left now.
+        reads: Reads in an interval.
+        details: Of those, how many may be details.
+        per_seconds: The interval.
+    """
+
+    left: int
+    reads: int
+    details: int
+    per_seconds: float
 
 
 class ReadBudget:
@@ -125,6 +143,10 @@ class ReadBudget:
             return False
         self._details.append(now)
         return True
+
+    def details_per_interval(self, for_lists: int) -> int:
+        """How many details fit into an interval, none of them of a failed job."""
+        return max(1, self.quota - for_lists - self._for_failures(Counter(), for_lists))
 
     def remaining(self, now: float) -> int:
         """How many reads are left, as far as is known."""

@@ -17,12 +17,14 @@ class Cloud:
         resource_manager: Base URL of Azure Resource Manager, without a slash at the end.
         authority: Base URL of Microsoft Entra ID.
         scope: What a token is asked for.
+        portal: Base URL of the Azure portal, without a slash at the end; empty when not known.
         known: Whether Microsoft runs it: else the authority cannot be looked up at the public one.
     """
 
     resource_manager: str
     authority: str
     scope: str
+    portal: str = ""
     known: bool = True
 
 
@@ -31,16 +33,19 @@ CLOUDS: Final = {
         resource_manager="https://management.azure.com",
         authority="https://login.microsoftonline.com",
         scope="https://management.azure.com/.default",
+        portal="https://portal.azure.com",
     ),
     "usgovernment": Cloud(
         resource_manager="https://management.usgovcloudapi.net",
         authority="https://login.microsoftonline.us",
         scope="https://management.core.usgovcloudapi.net/.default",
+        portal="https://portal.azure.us",
     ),
     "china": Cloud(
         resource_manager="https://management.chinacloudapi.cn",
         authority="https://login.chinacloudapi.cn",
         scope="https://management.core.chinacloudapi.cn/.default",
+        portal="https://portal.azure.cn",
     ),
 }
 

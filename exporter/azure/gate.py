@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from exporter.azure.budget import ReadBudget, effective_interval, reserved_for_lists
+from exporter.azure.budget import ReadBudget, Room, effective_interval, reserved_for_lists
 from exporter.backup.details import Urgency
 from exporter.errors import NotNowError
 
@@ -163,6 +163,16 @@ class BudgetGate:
             in_line = self._last_turn + interval / max(self._listed, 1)
             self._last_turn = min(max(started + interval, in_line), started + 2 * interval)
             return self._last_turn
+
+    def room(self) -> Room:
+        """What may be read, now and in an interval of the budget."""
+        with self._lock:
+            return Room(
+                left=self._budget.remaining(self._clock.monotonic()),
+                reads=self._budget.quota,
+                details=self._budget.details_per_interval(self._for_lists()),
+                per_seconds=self._budget.per_seconds,
+            )
 
     def interval_in_effect(self) -> float:
         """The same, or longer while nothing may be read at all."""

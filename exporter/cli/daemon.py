@@ -114,6 +114,7 @@ class Daemon:
                 ready=lambda: self._collector.ready,
                 reload=self.reload if lifecycle else None,
                 clock=self._clock,
+                overview=lambda: self._collector.overview,
             ),
             policy_file,
         )

@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 
 from exporter import __version__
+from exporter.metrics.fill import FILL_FAMILIES, FillMetrics
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
@@ -42,6 +43,7 @@ class SelfMetrics:
 
     Attributes:
         families: All of them, in the order of the docs, but for client_python's own.
+        fill: Shows the first fill.
     """
 
     def __init__(self, *, process: bool = True) -> None:
@@ -142,6 +144,12 @@ class SelfMetrics:
             "last_render_duration_seconds",
             "How long the newest rendering of a vault and joining of the page took, in seconds.",
         )
+        self.fill = FillMetrics(_PREFIX)
+        self.registry.register(self.fill)
+        self.families += [
+            OwnFamily(name=_PREFIX + name, type="gauge", help=text, labels=())
+            for name, text in FILL_FAMILIES
+        ]
         self.build_info.labels(__version__, platform.python_version()).set(1)
 
     def clear_discovery(self) -> None:

@@ -1,4 +1,4 @@
-"""What one vault's part of the page is built from."""
+"""What the pages are built from: each vault as of one refresh, and the exporter around it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from exporter.backup.model import Vault
 from exporter.backup.rollup import Rollup
 from exporter.errors import ErrorKind
+from exporter.metrics.fill import FillProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +37,39 @@ class VaultSnapshot:
     failure: str | None = None
     details_pending: int | None = None
     rollup: Rollup | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSnapshot:
+    """One discovery entry as of its last search.
+
+    Attributes:
+        scope: Where it looks, as an ARM path.
+        source: ``arm`` or ``resource_graph``.
+        up: Whether the last search worked; None before the first has ended.
+        found_at: When the newest search that worked ended; None before.
+        vaults: That it wants; None before the first search that worked.
+        failure: Why the last search failed, for people.
+    """
+
+    scope: str
+    source: str
+    up: bool | None = None
+    found_at: datetime | None = None
+    vaults: int | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What the status page shows beside the vaults.
+
+    Attributes:
+        portal: Base URL of the Azure portal; empty when not known.
+        searches: The discovery entries.
+        fill: The first fill.
+    """
+
+    portal: str = ""
+    searches: tuple[SearchSnapshot, ...] = ()
+    fill: FillProgress = field(default_factory=FillProgress)

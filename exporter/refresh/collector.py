@@ -15,8 +15,10 @@ from exporter.azure.session import ArmSession
 from exporter.azure.vaults import VaultsApi
 from exporter.backup.history import remembered_from
 from exporter.backup.shard import UNSHARDED, Shard
+from exporter.metrics.snapshot import Overview
 from exporter.refresh.discovery import Discovery
 from exporter.refresh.estate import Estate
+from exporter.refresh.fill import FirstFill
 from exporter.refresh.handover import budgets, inherited, restored
 from exporter.refresh.loop import RefreshLoop, Start
 from exporter.refresh.roster import Found
@@ -67,6 +69,7 @@ class Collector:
     ) -> None:
         azure = config.azure
         cloud = cloud_of(azure)
+        self._portal = cloud.portal
         self._stop = threading.Event()
         self._session = ArmSession(
             base_url=cloud.resource_manager,
@@ -97,6 +100,13 @@ class Collector:
         )
         self._inherited = inherited(config, previous, clock) if previous else {}
         metrics.reads_remaining.clear()
+        self._fill = FirstFill(
+            clock=clock,
+            metrics=metrics.fill,
+            shares=lambda: self._estate.shares,
+            complete=lambda: self._estate.complete,
+            searched=lambda: all(one.ended_once for one in self._discoveries),
+        )
         self._estate = Estate(
             config,
             shard=shard,
@@ -108,6 +118,7 @@ class Collector:
             budgets=budgets(config, previous) if previous else {},
             clock=clock,
             metrics=metrics,
+            changed=self._fill.notice,
         )
         metrics.clear_discovery()
         vaults_api = VaultsApi(self._session, versions.vaults, metrics)
@@ -141,6 +152,15 @@ class Collector:
         """Whether the last refresh read every vault, and the last search found them."""
         return all(state.up for state in self.states.values()) and not any(
             discovery.failed for discovery in self._discoveries
+        )
+
+    @property
+    def overview(self) -> Overview:
+        """What the status page shows beside the vaults."""
+        return Overview(
+            portal=self._portal,
+            searches=tuple(one.search for one in self._discoveries),
+            fill=self._fill.progress,
         )
 
     @property

@@ -57,6 +57,11 @@ class DetailReader:
         self._faults: dict[str, _Fault] = {}
         self._told = False
 
+    @property
+    def resting(self) -> int:
+        """How many details wait for Azure, which cannot deliver them."""
+        return len(self._faults)
+
     def read(self, wanted: list[WantedDetail], give_up_at: float, *, threads: int) -> DetailReading:
         """Read as many as possible, the most urgent first."""
         now = self._clock.monotonic()

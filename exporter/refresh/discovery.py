@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from exporter.errors import ArmError, ErrorKind, NotNowError
+from exporter.metrics.snapshot import SearchSnapshot
 from exporter.refresh.advice import DISCOVERY_ADVICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from exporter.azure.resource_graph import ResourceGraphApi
     from exporter.azure.vaults import VaultsApi
@@ -90,6 +91,7 @@ class Discovery:
         self._metrics = metrics
         self._changed = changed
         self._failure: ArmError | None = None
+        self._found_at: datetime | None = None
         self._missed: Counter[str] = Counter()
         for kind in ErrorKind:
             metrics.discovery_errors.labels(*self._labels, kind.value)
@@ -137,6 +139,18 @@ class Discovery:
         return self._failure is not None
 
     @property
+    def search(self) -> SearchSnapshot:
+        """How it stands, for people."""
+        return SearchSnapshot(
+            scope=self.entry.scope,
+            source=self.entry.source,
+            up=not self.failed if self.ended_once else None,
+            found_at=self._found_at,
+            vaults=None if self.vaults is None else len(self.vaults),
+            failure=self._reason(self._failure) if self._failure else None,
+        )
+
+    @property
     def group(self) -> str:
         """The scope whose query brings its vaults' jobs; empty where each vault is asked itself."""
         return self.entry.scope if self.entry.source == "resource_graph" else ""
@@ -173,8 +187,9 @@ class Discovery:
         vaults = self._selection.of(vault for _, vault in sorted(found.items()))
         self._log(wanted, {vault.id for vault in vaults})
         self._failure = None
+        self._found_at = self._clock.now()
         self._metrics.discovery_up.labels(*self._labels).set(1)
-        self._metrics.discovery_found_at.labels(*self._labels).set(self._clock.now().timestamp())
+        self._metrics.discovery_found_at.labels(*self._labels).set(self._found_at.timestamp())
         self._metrics.discovery_vaults.labels(*self._labels).set(len(vaults))
         changed = vaults != self.vaults
         self.found, self.vaults = found, vaults
@@ -200,16 +215,18 @@ class Discovery:
         for vault_id in sorted(before - now):
             log.info("vault is gone, or not wanted any more", extra={"vault_id": vault_id})
 
+    def _reason(self, error: ArmError) -> str:
+        advice = DISCOVERY_ADVICE[error.kind].format(scope=self.entry.scope)
+        return f"{error}. What to do: {advice}."
+
     def _failed(self, error: ArmError) -> None:
         self._metrics.discovery_up.labels(*self._labels).set(0)
         self._metrics.discovery_errors.labels(*self._labels, error.kind.value).inc()
         if self._failure is None or self._failure.kind is not error.kind:
-            advice = DISCOVERY_ADVICE[error.kind].format(scope=self.entry.scope)
             log.warning(
-                "%s failed; the vaults known so far stay: %s. What to do: %s.",
+                "%s failed; the vaults known so far stay: %s",
                 self.name,
-                error,
-                advice,
+                self._reason(error),
                 extra={"kind": error.kind.value},
             )
         self._failure = error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from exporter.azure.budget import ReadBudget
 from exporter.azure.gate import BudgetGate
+from exporter.refresh.estimate import Share
 from exporter.refresh.graph import GraphGroup, GraphLists
 from exporter.refresh.lists import ArmLists, JobLists
 from exporter.refresh.roster import Place, roster
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from exporter.azure.backup_jobs import BackupJobsApi
+    from exporter.azure.budget import Room
     from exporter.azure.resource_graph import ResourceGraphApi
     from exporter.backup.model import Vault
     from exporter.backup.shard import Shard
@@ -47,6 +50,7 @@ class Estate:
         budgets: What has been spent and learnt of each budget so far.
         clock: What time it is.
         metrics: Shows what is left of each budget.
+        changed: Called after each change of what is known of a vault.
 
     Attributes:
         refreshers: By vault id, in the order of the page. Rebound whole, never changed.
@@ -67,8 +71,10 @@ class Estate:
         budgets: dict[SharedBy, ReadBudget],
         clock: Clock,
         metrics: SelfMetrics,
+        changed: Callable[[], None],
     ) -> None:
         self._config = config
+        self._changed = changed
         self._configured = [entry.vault() for entry in config.vaults]
         self._settings = config.settings()
         self._shard = shard
@@ -96,6 +102,24 @@ class Estate:
             if not self._places[vault_id].group
         ]
         return [*single, *self.groups.values()]
+
+    @property
+    def complete(self) -> int:
+        """How many vaults are read and wait for no detail of the first fill."""
+        return sum(one.state.filled for one in self.refreshers.values())
+
+    @property
+    def shares(self) -> list[Share]:
+        """What is still wanted at first, by budget."""
+        places, gates = self._places, self._gates
+        sharing: dict[SharedBy, list[VaultRefresher]] = {}
+        for refresher in self.refreshers.values():
+            sharing.setdefault(_shared_by(refresher.vault), []).append(refresher)
+        return [
+            _share(gates[key].room(), members, places, self._clock.monotonic())
+            for key, members in sharing.items()
+            if key in gates
+        ]
 
     def arrange(self, found: Iterable[Found]) -> None:
         """Read the vaults that are configured, and those found, from now on."""
@@ -200,15 +224,35 @@ class Estate:
             settings=self._settings,
             keep_stale=self._config.refresh.keep_stale,
             clock=self._clock,
-            publish=publish,
+            publish=partial(self._published, publish),
             keep=self._keep,
             detail_threads=self._detail_threads,
             state=state,
         )
 
+    def _published(self, publish: Callable[[VaultSnapshot], None], snapshot: VaultSnapshot) -> None:
+        publish(snapshot)
+        self._changed()
+
     @property
     def _detail_threads(self) -> int:
         return max(1, self._config.azure.max_concurrency // 2)
+
+
+def _share(
+    room: Room, members: list[VaultRefresher], places: dict[str, Place], now: float
+) -> Share:
+    waiting = [one.state for one in members if one.ended_once and not one.state.filled]
+    unread = [one.vault.id for one in members if not one.ended_once]
+    return Share(
+        room=room,
+        lists=sum(not places[vault_id].group for vault_id in unread if vault_id in places),
+        unread=len(unread),
+        read=len(members) - len(unread),
+        wanted=sum(one.state.first_wanted or 0 for one in members),
+        details=sum(state.details_pending or 0 for state in waiting),
+        last_turn=max((state.due - now for state in waiting), default=0.0),
+    )
 
 
 def _shared_by(vault: Vault) -> SharedBy:

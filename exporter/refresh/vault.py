@@ -45,6 +45,8 @@ class VaultState:
         errors: Failed refreshes by kind.
         failure: Why it is down, for people; None while it is up.
         details_pending: Details that wait.
+        first_wanted: Details wanted after the first list; None before.
+        filled: Whether no detail has waited for the budget since then, or the vault is down.
         due: Monotonic time of the next refresh; the first is due at once.
     """
 
@@ -56,6 +58,8 @@ class VaultState:
     errors: Counter[ErrorKind] = field(default_factory=Counter)
     failure: str | None = None
     details_pending: int | None = None
+    first_wanted: int | None = None
+    filled: bool = False
     due: float = float("-inf")
 
     def copy(self) -> VaultState:
@@ -181,6 +185,8 @@ class VaultRefresher:
             state.history = merge_details(state.history, reading)
             answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)
             state.details_pending = len(wanted) - answered
+            if state.details_pending <= self._details.resting:
+                state.filled = True
         state.refresh_duration = timedelta(seconds=self._clock.monotonic() - self._started)
         self.publish()
         if state.up and not self._retired:
@@ -238,6 +244,8 @@ class VaultRefresher:
         self._succeeded(reading.window.end, reading.since)
         wanted = wanted_details(state.history, now, settings)
         state.details_pending = len(wanted)
+        if state.first_wanted is None:
+            state.first_wanted = len(wanted)
         # Others that share the budget, and come first, leave room for what is urgent here.
         self._gate.want(self.vault, Counter(one.urgency for one in wanted))
         return wanted
@@ -270,7 +278,7 @@ class VaultRefresher:
                 failure,
                 extra={**self._names, "kind": error.kind.value},
             )
-        state.up, state.failure = False, failure
+        state.up, state.failure, state.filled = False, failure, True
         self._failed_kind = error.kind
 
     @property

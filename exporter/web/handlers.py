@@ -14,7 +14,8 @@ from tornado.iostream import StreamClosedError
 
 from exporter.web.base import Handler
 from exporter.web.connections import Phase
-from exporter.web.status import render_status
+from exporter.web.status.page import CONTENT_SECURITY_POLICY
+from exporter.web.status.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -89,19 +90,12 @@ class Status(Handler):
     """The page for people."""
 
     async def get(self) -> None:
+        query = Query.read(lambda name: self.get_query_argument(name, ""))
+        page = await self.site.status.get(query)
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
-            " frame-ancestors 'none'",
-        )
-        self.finish(
-            render_status(
-                self.site.store.snapshots.values(),
-                now=self.site.clock.now(),
-                telemetry_path=self.site.telemetry_path,
-            )
-        )
+        self.set_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.finish(page)
 
 
 class Healthy(Handler):

@@ -149,6 +149,7 @@ class WebServer:
             task.cancel()
         await server.close_all_connections()
         self._site.auth.close()
+        self._site.status.close()
 
     async def _repeat(self, upkeep: Callable[[], Awaitable[None]]) -> None:
         """Do it again and again: nobody would notice if a failure were the end of it."""

@@ -1,0 +1,1 @@
+"""The status page, for the person who opens the port in a browser."""

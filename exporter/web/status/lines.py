@@ -1,0 +1,179 @@
+"""The lines of the page's tables: a vault, a search, an item, a job, as texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from exporter.backup.model import RUNNING_STATUSES
+from exporter.web.status.items import Health
+from exporter.words import span
+
+if TYPE_CHECKING:
+    from exporter.backup.model import BackupJob, ItemKey, Vault
+    from exporter.metrics.snapshot import SearchSnapshot, VaultSnapshot
+    from exporter.web.status.items import Judged
+
+_FRESH_INTERVALS: Final = 3
+_FRESH: Final = timedelta(minutes=1)
+_UNKNOWN: Final = "–"  # noqa: RUF001 - a dash in a table
+_ADVICE: Final = " What to do: "
+_HEALTH: Final = {
+    Health.NEVER: ("bad", "Never succeeded"),
+    Health.FAILING: ("bad", "Failing"),
+    Health.LATE: ("warn", "Late"),
+    Health.WARNING: ("warn", "Warnings"),
+    Health.WELL: ("good", "Well"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One row; each table's template knows which texts it has.
+
+    Attributes:
+        tone: ``good``, ``warn`` or ``bad``: its colour, beside the words that say the same.
+        texts: By name; empty where there is nothing to say.
+    """
+
+    tone: str
+    texts: dict[str, str]
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self.texts[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def vault_state(snapshot: VaultSnapshot, now: datetime) -> str:
+    """``down``, ``old``, ``unread`` or ``fresh``."""
+    if snapshot.up is None:
+        return "unread"
+    if not snapshot.up:
+        return "down"
+    after = max(_FRESH, _FRESH_INTERVALS * snapshot.refresh_interval)
+    old = snapshot.refreshed_at is None or now - snapshot.refreshed_at > after
+    return "old" if old else "fresh"
+
+
+_STATES: Final = {
+    "down": ("bad", "Cannot be read"),
+    "old": ("warn", "Data are old"),
+    "unread": ("warn", "Not read yet"),
+    "fresh": ("good", "Read and fresh"),
+}
+
+
+def vault_line(snapshot: VaultSnapshot, now: datetime, portal: str) -> Line:
+    """A vault."""
+    tone, words = _STATES[vault_state(snapshot, now)]
+    reason, _, fix = (snapshot.failure or "").partition(_ADVICE)
+    rollup, waiting = snapshot.rollup, snapshot.details_pending
+    link = portal_link(portal, snapshot.vault)
+    return Line(
+        tone=tone,
+        texts={
+            "name": snapshot.vault.name,
+            "group": snapshot.vault.resource_group,
+            "subscription": snapshot.vault.subscription_id,
+            "state": words,
+            "reason": reason,
+            "fix": fix,
+            "age": ago(snapshot.refreshed_at, now),
+            "items": f"{len(rollup.items):,}" if rollup else _UNKNOWN,
+            "running": f"{running_jobs(snapshot):,}" if rollup else _UNKNOWN,
+            "waiting": _UNKNOWN if waiting is None else f"{waiting:,}",
+            "portal": link and f"{link}/overview",
+            "jobs": link and f"{link}/backupJobs",
+        },
+    )
+
+
+def search_line(search: SearchSnapshot, now: datetime) -> Line:
+    """A discovery entry."""
+    reason, _, fix = (search.failure or "").partition(_ADVICE)
+    tone, words = {
+        None: ("warn", "Not searched yet"),
+        True: ("good", "Works"),
+        False: ("bad", "Fails; the vaults found before stay"),
+    }[search.up]
+    return Line(
+        tone=tone,
+        texts={
+            "scope": search.scope,
+            "source": search.source,
+            "state": words,
+            "reason": reason,
+            "fix": fix,
+            "age": ago(search.found_at, now),
+            "vaults": _UNKNOWN if search.vaults is None else f"{search.vaults:,}",
+        },
+    )
+
+
+def item_line(judged: Judged, now: datetime, portal: str) -> Line:
+    """An item with its newest finished job."""
+    item, vault = judged.item, judged.vault.vault
+    tone, words = _HEALTH[judged.health]
+    link = portal_link(portal, vault)
+    failures = item.consecutive_failures
+    return Line(
+        tone=tone,
+        texts={
+            "item": item.key.item,
+            "container": item.key.container,
+            "vault": vault.name,
+            "operation": _operation(item.key),
+            "health": words,
+            "failures": f"{failures:,} in a row" if failures > 1 else "",
+            "status": item.job.status or "unknown",
+            "ended": ago(item.job.ended_at, now),
+            "errors": ", ".join(error.title or error.code for error in item.job.errors),
+            "success": ago(item.last_success, now) if item.last_success else "None known",
+            "jobs": link and f"{link}/backupJobs",
+        },
+    )
+
+
+def job_line(key: ItemKey, job: BackupJob, now: datetime) -> Line:
+    """A job that runs."""
+    detail = job.detail
+    ratio = detail.progress_ratio if detail else None
+    left = detail.estimated_remaining_seconds if detail else None
+    tasks = [task.name for task in detail.tasks if task.status == "InProgress"] if detail else []
+    return Line(
+        tone="good",
+        texts={
+            "item": key.item,
+            "vault": key.vault,
+            "operation": _operation(key),
+            "status": job.status,
+            "task": ", ".join(tasks),
+            "since": span(now - job.start_time) if job.start_time else "",
+            "percent": "" if ratio is None else str(min(100, max(0, int(100 * ratio)))),
+            "left": "" if left is None else span(timedelta(seconds=min(left, 10**8))),
+        },
+    )
+
+
+def running_jobs(snapshot: VaultSnapshot) -> int:
+    """How many jobs run, also where they have no series of their own."""
+    counts = snapshot.rollup.counts if snapshot.rollup else {}
+    return sum(count for key, count in counts.items() if key.status in RUNNING_STATUSES)
+
+
+def portal_link(portal: str, vault: Vault) -> str:
+    """The vault in the Azure portal, without a page; empty where no portal is known."""
+    return f"{portal}/#@/resource{quote(vault.path)}" if portal else ""
+
+
+def ago(instant: datetime | None, now: datetime) -> str:
+    """How long ago."""
+    return "never" if instant is None else f"{span(now - instant)} ago"
+
+
+def _operation(key: ItemKey) -> str:
+    return f"{key.operation} ({key.backup_type})" if key.backup_type else key.operation

@@ -1,0 +1,96 @@
+"""The status page in a real browser: what people and screen readers get."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.clock import SystemClock
+from tests.builders import a_detail, a_job, a_running_job, a_vault
+from tests.metrics.test_page import a_snapshot
+from tests.stack.browser import look
+from tests.web.running import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+
+HOSTILE = ["<script>alert(1)</script>", "\u202egnp.exe", "x" * 300, '"><img src=x onerror=y>']
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
+    """The same page as a phone and as a screen show it, light and dark."""
+    failed = [
+        a_job(str(n), item=name, container=str(n), status="Failed")
+        for n, name in enumerate(HOSTILE)
+    ]
+    runs = a_running_job(detail=a_detail(progress_ratio=0.4))
+    now = SystemClock().now()
+    with running() as server:
+        publish = server.store.show([a_vault(), a_vault(name="y" * 60)])
+        publish(a_snapshot(*failed, runs, refreshed_at=now))
+        reason = "403 Forbidden. What to do: assign a role."
+        publish(a_snapshot(vault=a_vault(name="y" * 60), up=False, failure=reason))
+        looks = {
+            "light": {"width": 1200, "scheme": "light"},
+            "dark": {"width": 1200, "scheme": "dark"},
+            "phone": {"width": 320, "scheme": "light"},
+        }
+        jobs = [{"url": f"{server.url}/", **look} for look in looks.values()]
+        pages = look(tmp_path_factory.mktemp("chromium"), jobs)
+        yield dict(zip(looks, pages, strict=True))
+
+
+def test_nothing_is_complained_of_and_nothing_fetched_elsewhere(
+    seen: dict[str, dict[str, Any]],
+) -> None:
+    for page in seen.values():
+        assert page["complaints"] == []
+        assert page["scripts"] == 0
+        assert all(url.startswith("http://127.0.0.1:") for url in page["requests"])
+
+
+def test_hostile_names_are_text(seen: dict[str, dict[str, Any]]) -> None:
+    for name in HOSTILE:
+        assert name in seen["light"]["text"]
+
+
+def test_the_state_comes_first_and_the_fix_with_it(seen: dict[str, dict[str, Any]]) -> None:
+    page = seen["light"]
+
+    assert page["title"].startswith("1 of 2 vaults cannot be read.")
+    assert "What to do: assign a role." in page["text"]
+
+
+def test_a_screen_reader_finds_its_way(seen: dict[str, dict[str, Any]]) -> None:
+    for page in seen.values():
+        assert page["headings"] == 1
+        assert page["landmarks"] == [1, 1, 1, 1]
+        assert page["tables"] == 3
+        tree = page["tree"]
+        assert 'heading "Items that are not well" [level=2]' in tree
+        assert "progressbar" in tree
+        assert "rowheader" in tree
+        assert 'textbox "Only the vault"' in tree
+
+
+def test_the_focus_is_visible(seen: dict[str, dict[str, Any]]) -> None:
+    texts = [text for text, *_ in seen["light"]["focus"]]
+
+    assert texts[:2] == ["Skip to the status", "Metrics"]
+    assert all(style == "solid" and width >= 2 for _, style, width in seen["light"]["focus"])
+
+
+def test_a_narrow_phone_does_not_scroll_sideways(seen: dict[str, dict[str, Any]]) -> None:
+    for page in seen.values():
+        content, window = page["widths"]
+        assert content <= window
+
+
+def test_text_stands_out_in_light_and_dark(seen: dict[str, dict[str, Any]]) -> None:
+    assert seen["light"]["background"] != seen["dark"]["background"]
+    for page in seen.values():
+        assert page["contrast"]["ratio"] >= 4.5, page["contrast"]

@@ -1,0 +1,190 @@
+"""What the status page shows, before any HTML."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from exporter.metrics.fill import FillProgress
+from exporter.metrics.snapshot import Overview, SearchSnapshot, VaultSnapshot
+from exporter.web.status.page import render
+from exporter.web.status.query import Query
+from exporter.web.status.view import PER_PAGE, StatusView, status_view
+from tests.builders import NOW, a_detail, a_job, a_running_job, a_vault, hours_ago
+from tests.metrics.test_page import a_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DOWN = {"up": False, "failure": "403 Forbidden. What to do: assign a role."}
+
+
+def a_view(*snapshots: VaultSnapshot, overview: Overview | None = None, **asked: Any) -> StatusView:
+    return status_view(
+        snapshots, overview or Overview(), Query(**asked), now=NOW, fill_left=timedelta(hours=2)
+    )
+
+
+def items(view: StatusView) -> Iterable[tuple[str, str]]:
+    return [(line.item, line.health) for line in view.items.lines]
+
+
+def test_all_is_well() -> None:
+    view = a_view(a_snapshot(a_job()))
+
+    assert view.tone == "good"
+    assert view.verdict == "The only vault is read and fresh; the oldest data are 0 s old."
+    assert view.summary == "1 item, all well."
+    assert not view.items.lines
+
+
+def test_a_vault_that_is_down_comes_first_with_its_fix() -> None:
+    broken = a_snapshot(vault=a_vault(name="vault-z"), **DOWN)
+
+    view = a_view(a_snapshot(a_job()), broken)
+
+    assert view.verdict == "1 of 2 vaults cannot be read."
+    [line, _] = view.vaults.lines
+    assert (line.name, line.reason, line.fix) == ("vault-z", "403 Forbidden.", "assign a role.")
+
+
+@pytest.mark.parametrize(("minutes", "tone"), [(15, "good"), (16, "bad")])
+def test_data_are_old_beyond_three_intervals(minutes: int, tone: str) -> None:
+    view = a_view(a_snapshot(refreshed_at=NOW - timedelta(minutes=minutes)))
+
+    assert view.tone == tone
+
+
+def test_before_the_first_refresh_nothing_is_claimed() -> None:
+    waiting = VaultSnapshot(vault=a_vault(), refresh_interval=timedelta(minutes=5))
+
+    assert a_view(waiting).verdict == "0 of 1 vault read so far."
+    assert a_view().verdict == "No vault is read."
+
+
+def test_never_succeeded_and_failing_come_before_late_and_warnings() -> None:
+    view = a_view(
+        a_snapshot(
+            a_job("w", item="warns", container="w", status="CompletedWithWarnings"),
+            a_job("l", item="late", container="l", ended=hours_ago(31)),
+            a_job("f1", item="fails", container="f", ended=hours_ago(25)),
+            a_job("f2", item="fails", container="f", status="Failed"),
+            a_job("n", item="never", container="n", status="Failed"),
+            a_job("o", item="well", container="o"),
+        )
+    )
+
+    assert items(view) == [
+        ("never", "Never succeeded"),
+        ("fails", "Failing"),
+        ("late", "Late"),
+        ("warns", "Warnings"),
+    ]
+    assert view.summary == "Of 5 items: 2 failing, 1 late and 1 with warnings."
+
+
+@pytest.mark.parametrize(
+    ("backup_type", "hours", "late"),
+    [
+        ("", 29.9, False),
+        ("", 30.1, True),
+        ("Log", 3.9, False),
+        ("Log", 4.1, True),
+        ("Full", 191, False),
+        ("CopyOnlyFull", 191, False),
+    ],
+)
+def test_late_depends_on_the_type_of_backup(backup_type: str, hours: float, late: bool) -> None:
+    view = a_view(a_snapshot(a_job(backup_type=backup_type, ended=hours_ago(hours))))
+
+    assert bool(view.items.lines) is late
+
+
+def test_an_item_whose_backups_were_stopped_is_not_late() -> None:
+    stopped = a_job("d", operation="DisableBackup", ended=hours_ago(20))
+
+    assert not a_view(a_snapshot(a_job(ended=hours_ago(40)), stopped)).items.lines
+
+
+def test_a_failure_under_a_short_name_goes_when_the_full_name_has_succeeded() -> None:
+    """FACTS 1.3: else it would stand for ever."""
+    failed = a_job("1", item="msdb", container="", status="Failed", ended=hours_ago(2))
+    done = a_job("2", item="msdb", container="sql", backup_type="Full", ended=hours_ago(1))
+
+    assert items(a_view(a_snapshot(failed))) == [("msdb", "Never succeeded")]
+    assert items(a_view(a_snapshot(failed, done))) == []
+
+
+def test_thousands_of_items_come_in_pages() -> None:
+    jobs = [a_job(str(n), item=f"vm{n:04}", container=f"{n}", status="Failed") for n in range(250)]
+    vault = a_snapshot(*jobs)
+
+    pages = [a_view(vault, page=number).items for number in (1, 2, 3, 99)]
+
+    assert [len(page.lines) for page in pages] == [PER_PAGE, PER_PAGE, 50, 50]
+    assert [(page.first, page.page, page.pages) for page in pages[1:]] == [
+        (101, 2, 3),
+        (201, 3, 3),
+        (201, 3, 3),
+    ]
+    assert len({line.item for page in pages[:3] for line in page.lines}) == 250
+
+
+def test_one_vault_and_all_its_items() -> None:
+    other = a_snapshot(a_job(item="other"), vault=a_vault(name="vault-b"))
+
+    view = a_view(a_snapshot(a_job()), other, vault="VAULT-B", show="all")
+
+    assert items(view) == [("other", "Well")]
+    assert a_view(other, vault="nope").summary == "No vault has the name nope."
+
+
+def test_running_jobs_show_progress_and_what_is_left() -> None:
+    detail = a_detail(progress_ratio=0.456, estimated_remaining_seconds=90.0)
+    jobs = [a_running_job("a", detail=detail), a_running_job("b", started=hours_ago(3))]
+
+    oldest, newest = a_view(a_snapshot(*jobs)).running.lines
+
+    assert (oldest.since, oldest.percent, oldest.left) == ("3 h", "", "")
+    assert (newest.since, newest.percent, newest.left) == ("30 min", "45", "1 min 30 s")
+
+
+def test_searches_and_the_first_fill() -> None:
+    search = SearchSnapshot(scope="/s", source="arm", up=False, failure="x. What to do: y.")
+    fill = FillProgress(vaults=1000, read=300, details=40, ends_at=1.0)
+
+    view = a_view(a_snapshot(), overview=Overview(searches=(search,), fill=fill))
+
+    assert view.verdict == "A search for vaults fails."
+    assert [(line.scope, line.fix) for line in view.searches] == [("/s", "y.")]
+    assert "300 of 1,000 vaults read, 40 details wait; at least 2 h left" in view.filling
+    done = replace(fill, done=True)
+    assert not a_view(a_snapshot(), overview=Overview(fill=done)).filling
+
+
+def test_links_to_the_portal_only_where_there_is_one() -> None:
+    vault = a_snapshot(a_job(status="Failed"))
+
+    [line] = a_view(vault, overview=Overview(portal="https://portal.example")).items.lines
+
+    assert line.jobs.startswith("https://portal.example/#@/resource/subscriptions/")
+    assert line.jobs.endswith("/vaults/vault-a/backupJobs")
+    assert b"portal" not in render(a_view(vault), telemetry_path="/metrics")
+
+
+@pytest.mark.parametrize("text", ["-1", "x", "", "9" * 5000, "\u0663", "1.5"])
+def test_nonsense_in_the_address_is_no_error(text: str) -> None:
+    query = Query.read(lambda name: text)
+
+    assert 1 <= query.page <= 999_999
+    assert query.refresh <= 3600
+
+
+def test_links_keep_what_was_asked() -> None:
+    query = Query(vault="a b&c", page=2)
+
+    assert query.link(page=3) == "/?vault=a+b%26c&page=3"
+    assert Query().link() == "/"
