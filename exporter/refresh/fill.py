@@ -104,7 +104,7 @@ class FirstFill:
         """A line at every tenth, and none for so little that it is over at once."""
         silent = now - self._told_at
         if progress.done:
-            if now > self._started:
+            if now - self._started >= _QUIET_SECONDS:
                 took = span(timedelta(seconds=now - self._started))
                 log.info("first fill done", extra={"vaults": progress.vaults, "took": took})
             return

@@ -188,3 +188,13 @@ def test_links_keep_what_was_asked() -> None:
 
     assert query.link(page=3) == "/?vault=a+b%26c&page=3"
     assert Query().link() == "/"
+
+
+def test_a_failure_under_a_shorter_name_does_not_say_never() -> None:
+    """A database's early failure lacks the host and the type of its good backups (FACTS 1.3)."""
+    sql = {"backup_management_type": "AzureWorkload", "item": "msdb"}
+    full = a_job("a", ended=hours_ago(9), container="h", backup_type="Full", **sql)
+    failed = a_job("b", container="", status="Failed", **sql)
+
+    assert items(a_view(a_snapshot(full, failed))) == [("msdb", "Failing")]
+    assert items(a_view(a_snapshot(failed))) == [("msdb", "Never succeeded")]

@@ -65,15 +65,19 @@ def judge(snapshot: VaultSnapshot, now: datetime) -> Iterator[Judged]:
     """
     items = snapshot.rollup.items if snapshot.rollup else ()
     stopped = _stopped(items)
+    good = {(*_thing(item), item.key.operation) for item in items if item.last_success}
     for item in items:
-        health = _health(item, now, stopped=stopped.get(_thing(item)))
+        # A job that fails early may lack the names of the item's others (FACTS 1.3).
+        short = not (item.key.container and item.key.backup_type)
+        known = item.last_success or (short and (*_thing(item), item.key.operation) in good)
+        health = _health(item, now, never=not known, stopped=stopped.get(_thing(item)))
         yield Judged(vault=snapshot, item=item, health=health)
 
 
-def _health(item: ItemState, now: datetime, *, stopped: datetime | None) -> Health:
+def _health(item: ItemState, now: datetime, *, never: bool, stopped: datetime | None) -> Health:
     # Counts what has not succeeded as metrics.success_statuses says.
     if item.consecutive_failures:
-        return Health.FAILING if item.last_success else Health.NEVER
+        return Health.NEVER if never else Health.FAILING
     last, key = item.last_success, item.key
     if key.operation == "Backup" and last and not (stopped and stopped > last):
         after = _LATE_AFTER.get(key.backup_type, LATE_AFTER)
