@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from exporter.simulator.faults import Circumstances
     from exporter.simulator.injections import Api
 
+# Faults take their time in a real program: timeouts, pauses, retries.
+pytestmark = pytest.mark.stack
+
 REFRESHED = "vault_last_refresh_success_timestamp_seconds"
 
 

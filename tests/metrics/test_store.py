@@ -22,6 +22,7 @@ from exporter.metrics.store import PageStore
 from exporter.threads import run_all
 from tests.builders import NOW, a_history, a_job, a_running_job, a_vault
 from tests.builders import settings as core_settings
+from tests.processes import wait_for
 
 if TYPE_CHECKING:
     from exporter.backup.model import BackupJob, Vault
@@ -195,10 +196,7 @@ def test_what_is_put_off_comes_by_itself() -> None:
     publish = store.show(vaults)
     for vault in vaults:
         publish(a_snapshot(vault))
-    arrived = threading.Event()
-    for _ in range(200):
-        if store.served.series == len(vaults) * (len(ErrorKind) + 4):
-            break
-        arrived.wait(0.05)
+    expected = len(vaults) * (len(ErrorKind) + 5)
+    wait_for("the page", lambda: store.served.series == expected)
 
     assert same(store.served, *store.snapshots.values())
