@@ -96,8 +96,8 @@ class SelfMetrics:
         self.reads_remaining = self._add(
             Gauge,
             "api_reads_remaining",
-            "Reads of backupJobs left in the budget of a subscription and region; location is"
-            " empty where the configuration names none.",
+            "Reads of backupJobs left in the budget of a subscription and region, of a shard's part"
+            " of it; location is empty where neither configuration nor discovery names it.",
             "subscription_id",
             "location",
         )
