@@ -46,11 +46,14 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     """
     folder = tmp_path_factory.mktemp("dashboards")
     now = datetime.now(UTC)
-    # So long ago that Prometheus shows the live exporter only.
-    write_blocks(folder, demo_fleet(anchor=now), now - timedelta(minutes=6), SPAN)
+    # So long ago that dashboards and alerts, which keep a state for 15 min, see the live one only.
+    write_blocks(folder, demo_fleet(anchor=now), now - timedelta(minutes=16), SPAN)
     config = folder / "config.yaml"
     with Simulator(fleet=demo_fleet(anchor=now)) as simulator:
-        write_config(config, simulator, simulator.vault_ids)
+        write_config(config, simulator, [])
+        settings = yaml.safe_load(config.read_text("utf-8"))
+        settings["discovery"] = [{"management_group": "mg-demo"}]
+        config.write_text(yaml.safe_dump(settings), "utf-8")
         with (
             serving(config, simulator.identity_environ) as exporter,
             # Scraped twice, as a pair of exporters would be: nothing may count double.
@@ -66,7 +69,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
             for settled in (
                 f"count_over_time({retries}[1m]) > 5",
                 "count_over_time(azure_backup_exporter_payload_errors_total[1m]) > 5",
-                "sum by (job) (azure_backup_vault_up) == 2",
+                "count(sum by (job) (azure_backup_vault_up) == 2) == 2",
             ):
                 wait_for(settled, partial(found, running, settled))
             yield running
