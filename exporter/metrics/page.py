@@ -32,7 +32,7 @@ _RAW: Final = -isal_zlib.MAX_WBITS
 _GZIP_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 
 _DEFLATED_PORTION: Final = 4 * 1024
-_PLAIN_PORTION: Final = 64 * 1024
+_PLAIN_PORTION: Final = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)

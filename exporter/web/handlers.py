@@ -35,7 +35,7 @@ _VERSIONS: Final = {
 _QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 _PORTION: Final = 256 * 1024
-_GATHERED: Final = 64 * 1024
+_GATHERED: Final = 16 * 1024
 
 
 def make_application(site: Site) -> tornado.web.Application:
@@ -188,12 +188,13 @@ def portions(pieces: Iterable[bytes]) -> Iterator[bytes | memoryview]:
     gathered = bytearray()
     for piece in pieces:
         if gathered and len(gathered) + len(piece) > _GATHERED:
-            yield bytes(gathered)
-            gathered.clear()
+            # As it is: a client that never reads must not hold it twice.
+            yield memoryview(gathered)
+            gathered = bytearray()
         if len(piece) <= _GATHERED:
             gathered += piece
         else:
             view = memoryview(piece)
             yield from (view[start : start + _PORTION] for start in range(0, len(view), _PORTION))
     if gathered:
-        yield bytes(gathered)
+        yield memoryview(gathered)
