@@ -20,11 +20,20 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import cardinality
 from exporter.cli import main as run_command
+from exporter.cli.job_records import KEYS
 from exporter.metrics.families import ITEM_FAMILIES, JOB_FAMILIES, VAULT_FAMILIES, Family
 from exporter.metrics.selfmetrics import OwnFamily, SelfMetrics
 
 ROOT: Final = Path(__file__).parents[1]
-COMMANDS: Final = ("serve", "demo", "once", "check-config", "config-schema", "healthcheck")
+COMMANDS: Final = (
+    "serve",
+    "demo",
+    "once",
+    "jobs",
+    "check-config",
+    "config-schema",
+    "healthcheck",
+)
 
 
 def metric_table(families: Iterable[Family[Any] | OwnFamily], key: str = "") -> str:
@@ -52,6 +61,12 @@ def command_help() -> str:
     return "\n\n".join(texts)
 
 
+def job_keys() -> str:
+    """The keys of a job in ``jobs --json``."""
+    rows = (f"| `{key}` | {meaning} |" for key, meaning in KEYS.items())
+    return "\n".join(["| key | meaning |", "| --- | --- |", *rows])
+
+
 def alert_table() -> str:
     """Every alert with its severity, how long it must hold, and what it says."""
     rules = yaml.safe_load((ROOT / "deploy/prometheus/azure-backup.rules.yaml").read_text("utf-8"))
@@ -76,6 +91,7 @@ PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
         "cardinality": cardinality.table,
     },
     "docs/commands.md": {"commands": command_help},
+    "docs/terminal.md": {"job keys": job_keys},
     "docs/monitoring.md": {"alerts": alert_table},
 }
 """The parts of each file that stand between two comments with their name."""

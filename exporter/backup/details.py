@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from exporter.backup.history import History
 from exporter.backup.items import age_order, newest_finished, without_superseded
 from exporter.backup.model import BackupJob, Settings
 from exporter.backup.rollup import individual_jobs
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from exporter.backup.history import History
 
 
 class Urgency(IntEnum):
@@ -31,6 +29,10 @@ class WantedDetail(NamedTuple):
     urgency: Urgency
 
 
+DetailPolicy = Callable[[History, datetime, Settings], list[WantedDetail]]
+"""Which details are read, most urgent first."""
+
+
 def wanted_details(history: History, now: datetime, settings: Settings) -> list[WantedDetail]:
     """The jobs whose detail some series needs and the history lacks, most urgent first.
 
@@ -43,7 +45,7 @@ def wanted_details(history: History, now: datetime, settings: Settings) -> list[
     current = {job.job_id for job in newest}
     shown = individual_jobs(history, now, settings)[: settings.max_job_series]
     missing = [history.jobs[job_id] for job_id in history.missing]
-    wanted = {job.job_id: job for job in (*newest, *shown, *missing) if _lacks_detail(job, history)}
+    wanted = {job.job_id: job for job in (*newest, *shown, *missing) if lacks_detail(job, history)}
 
     def urgency(job: BackupJob) -> Urgency:
         if job.status == "Failed":
@@ -58,6 +60,6 @@ def wanted_details(history: History, now: datetime, settings: Settings) -> list[
     )
 
 
-def _lacks_detail(job: BackupJob, history: History) -> bool:
-    """A finished job's detail never changes; a running one's is read at every refresh."""
+def lacks_detail(job: BackupJob, history: History) -> bool:
+    """Whether its detail is worth a read: a finished job's never changes, a running one's may."""
     return job.running or (job.detail is None and job.job_id not in history.without_detail)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Protocol
+
+
+class Choice(Protocol):
+    """Which vaults are read."""
+
+    def reads(self, vault_id: str) -> bool:
+        """Whether a vault is one of them; its id in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

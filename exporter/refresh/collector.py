@@ -13,8 +13,9 @@ from exporter.azure.credentials import BearerAuth, make_credential
 from exporter.azure.resource_graph import ResourceGraphApi
 from exporter.azure.session import ArmSession
 from exporter.azure.vaults import VaultsApi
+from exporter.backup.details import DetailPolicy, wanted_details
 from exporter.backup.history import remembered_from
-from exporter.backup.shard import UNSHARDED, Shard
+from exporter.backup.shard import UNSHARDED, Choice
 from exporter.metrics.snapshot import Overview
 from exporter.refresh.discovery import Discovery
 from exporter.refresh.estate import Estate
@@ -49,6 +50,7 @@ class Collector:
         metrics: The exporter's own.
         clock: What time it is.
         shard: Which of the vaults are ours.
+        want: Which details are read.
         previous: The collector that this one replaces and stops; what it knew is kept.
         start: Starts one refresh; in a thread of its own, unless time is simulated.
 
@@ -63,7 +65,8 @@ class Collector:
         store: PageStore,
         metrics: SelfMetrics,
         clock: Clock,
-        shard: Shard = UNSHARDED,
+        shard: Choice = UNSHARDED,
+        want: DetailPolicy = wanted_details,
         previous: Collector | None = None,
         start: Start = start_thread,
     ) -> None:
@@ -110,6 +113,7 @@ class Collector:
         self._estate = Estate(
             config,
             shard=shard,
+            want=want,
             jobs_api=BackupJobsApi(self._session, versions.backup_jobs, metrics),
             graph_api=graph_api,
             store=store,
@@ -167,6 +171,11 @@ class Collector:
     def states(self) -> dict[str, VaultState]:
         """What is known of each vault, by id."""
         return {k: one.state for k, one in self._estate.refreshers.items()}
+
+    @property
+    def readings(self) -> list[tuple[Vault, VaultState]]:
+        """The same with each vault, in the order of the page."""
+        return [(one.vault, one.state) for one in self._estate.refreshers.values()]
 
     @property
     def budgets(self) -> dict[SharedBy, ReadBudget]:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from exporter.azure.backup_jobs import BackupJobsApi
     from exporter.azure.budget import Room
     from exporter.azure.resource_graph import ResourceGraphApi
+    from exporter.backup.details import DetailPolicy
     from exporter.backup.model import Vault
-    from exporter.backup.shard import Shard
+    from exporter.backup.shard import Choice
     from exporter.clock import Clock
     from exporter.config import Config
     from exporter.metrics.selfmetrics import SelfMetrics
@@ -42,6 +43,7 @@ class Estate:
     Args:
         config: How they are read.
         shard: Which of them are ours.
+        want: Which details are read.
         jobs_api: Job lists and details.
         graph_api: Job lists of many vaults at once.
         store: Where snapshots go.
@@ -62,7 +64,8 @@ class Estate:
         self,
         config: Config,
         *,
-        shard: Shard,
+        shard: Choice,
+        want: DetailPolicy,
         jobs_api: BackupJobsApi,
         graph_api: ResourceGraphApi,
         store: PageStore,
@@ -78,6 +81,7 @@ class Estate:
         self._configured = [entry.vault() for entry in config.vaults]
         self._settings = config.settings()
         self._shard = shard
+        self._want = want
         self._jobs_api = jobs_api
         self._graph_api = graph_api
         self._store = store
@@ -227,6 +231,7 @@ class Estate:
             publish=partial(self._published, publish),
             keep=self._keep,
             detail_threads=self._detail_threads,
+            want=self._want,
             state=state,
         )
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from exporter.backup.details import WantedDetail, wanted_details
 from exporter.backup.history import History, merge_details, merge_list, prune
 from exporter.backup.rollup import roll_up
 from exporter.errors import ArmError, ErrorKind, NotNowError
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from exporter.azure.backup_jobs import BackupJobsApi
     from exporter.azure.gate import BudgetGate
+    from exporter.backup.details import DetailPolicy, WantedDetail
     from exporter.backup.model import Settings, Vault
     from exporter.clock import Clock
     from exporter.refresh.lists import JobLists
@@ -81,6 +81,7 @@ class VaultRefresher:
         publish: Where a snapshot goes.
         keep: Where what is known goes after each refresh that read the vault.
         detail_threads: Details read at once.
+        want: Which details are read.
         state: What is known already; owned from now on.
     """
 
@@ -97,6 +98,7 @@ class VaultRefresher:
         publish: Callable[[VaultSnapshot], None],
         keep: Callable[[Vault, VaultState], None],
         detail_threads: int,
+        want: DetailPolicy,
         state: VaultState,
     ) -> None:
         self.vault = vault
@@ -109,6 +111,7 @@ class VaultRefresher:
         self._publish = publish
         self._keep = keep
         self._detail_threads = detail_threads
+        self._want = want
         self._details = DetailReader(vault, api, gate, clock)
         self._retired = False
         self._started = float("-inf")
@@ -242,7 +245,7 @@ class VaultRefresher:
         history = merge_list(state.history, reading.jobs, reading.window, settings)
         state.history = prune(history, now, settings)
         self._succeeded(reading.window.end, reading.since)
-        wanted = wanted_details(state.history, now, settings)
+        wanted = self._want(state.history, now, settings)
         state.details_pending = len(wanted)
         if state.first_wanted is None:
             state.first_wanted = len(wanted)

@@ -1,0 +1,129 @@
+"""Jobs for people: a table as wide as the terminal."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from exporter.cli.terminal import STYLES, safe
+from exporter.words import span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from exporter.backup.job_filter import ListedJob
+    from exporter.backup.model import BackupJob
+
+_FITS_IDS: Final = 130
+_FITS_ERRORS: Final = 160
+_GIBIBYTE: Final = 2**30
+_MEBIBYTE: Final = 2**20
+
+
+def job_table(
+    jobs: Sequence[ListedJob],
+    *,
+    now: datetime,
+    width: int,
+    details: bool,
+    rows: int | None = None,
+) -> Table:
+    """The jobs, as they are ordered.
+
+    Args:
+        jobs: All of them.
+        now: For the time that running jobs take so far.
+        width: Columns of the terminal; a narrow one shows neither ids nor errors.
+        details: Whether sizes and tasks have been read.
+        rows: At most; the rest is counted.
+    """
+    ids, errors = width >= _FITS_IDS, width >= _FITS_ERRORS
+    shown = jobs[:rows]
+    table = Table(
+        title=f"{len(jobs)} job(s) at {now:%Y-%m-%d %H:%M:%S} UTC",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for name in ("started (UTC)", "status", "operation", "item", "vault"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("started (UTC)", "status"))
+    table.add_column("duration", justify="right", no_wrap=True)
+    if details:
+        table.add_column("size", justify="right", no_wrap=True)
+        table.add_column("tasks", overflow="fold")
+    if ids:
+        table.add_column("job id", no_wrap=True)
+    if errors:
+        table.add_column("error", overflow="fold")
+    for vault, job in shown:
+        cells = [
+            Text(f"{job.start_time:%m-%d %H:%M}" if job.start_time else ""),
+            Text(safe(job.status), style=STYLES.get(job.status, "")),
+            Text(safe(operation_text(job))),
+            Text(safe(job.item)),
+            Text(safe(vault.name)),
+            Text(_duration(job, now)),
+        ]
+        if details:
+            cells += [Text(size_text(job)), Text(_tasks(job))]
+        if ids:
+            cells.append(Text(safe(job.job_id)))
+        if errors:
+            cells.append(Text(_errors(job)))
+        table.add_row(*cells)
+    notes = []
+    if len(shown) < len(jobs):
+        notes.append(f"{len(jobs) - len(shown)} older ones do not fit.")
+    if not errors:
+        notes.append("Job ids and errors: in a wider window, in a pipe, or with --json.")
+    if notes:
+        table.caption, table.caption_justify = " ".join(notes), "left"
+    return table
+
+
+def operation_text(job: BackupJob) -> str:
+    """As Azure writes it, e.g. ``Backup (Full)``."""
+    return f"{job.operation} ({job.backup_type})" if job.backup_type else job.operation
+
+
+def size_text(job: BackupJob) -> str:
+    """What was backed up, else what was transferred; empty when not known."""
+    detail = job.detail
+    if detail is None:
+        return ""
+    size = detail.backup_size_bytes
+    if size is None:
+        size = detail.data_transferred_bytes
+    if size is None:
+        return ""
+    if size >= _GIBIBYTE:
+        return f"{size / _GIBIBYTE:,.1f} GiB"
+    return f"{size / _MEBIBYTE:,.0f} MiB"
+
+
+def _duration(job: BackupJob, now: datetime) -> str:
+    if job.running and job.start_time:
+        return span(now - job.start_time)
+    if job.duration_seconds is None:
+        return ""
+    return span(timedelta(seconds=job.duration_seconds))
+
+
+def _tasks(job: BackupJob) -> str:
+    """How many have completed, and which one is next; empty where there are none."""
+    tasks = job.detail.tasks if job.detail else ()
+    rest = [task for task in tasks if task.status != "Completed"]
+    if not tasks:
+        return ""
+    share = f"{len(tasks) - len(rest)}/{len(tasks)}"
+    return safe(f"{share} {rest[0].name}" if rest else share)
+
+
+def _errors(job: BackupJob) -> str:
+    return safe("; ".join(f"{error.code} {error.title}".strip() for error in job.errors))

@@ -1,0 +1,255 @@
+"""``jobs`` as a person and as a script run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporter.cli.job_records import KEYS
+from exporter.simulator import HttpError, Simulator, sized_fleet
+from tests.processes import ROOT, run, wait_for
+from tests.steering import config_text
+from tests.terminals import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOSTILE = "evil\x1b[31m\t\n[red]\u202e"
+
+
+@pytest.fixture
+def azure() -> Iterator[Simulator]:
+    with Simulator(fleet=sized_fleet(vaults=2, jobs=16)) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def config(azure: Simulator, tmp_path: Path) -> str:
+    path = tmp_path / "config.yaml"
+    path.write_text(config_text(azure, refresh="{interval: 1s}"))
+    return f"--config.file={path}"
+
+
+def put(azure: Simulator, name: str, **properties: object) -> None:
+    azure.put_job(
+        azure.vault_ids[0],
+        {
+            "name": name,
+            "properties": {
+                "operation": "Backup (Full)",
+                "status": "InProgress",
+                "entityFriendlyName": HOSTILE,
+                "backupManagementType": "AzureWorkload",
+                **properties,
+            },
+        },
+    )
+
+
+def lines_of(text: str) -> list[dict[str, str]]:
+    heading, *lines = text.splitlines()
+    return [dict(zip(heading.split("\t"), line.split("\t"), strict=True)) for line in lines]
+
+
+def test_a_pipe_gets_every_field_between_tabs_newest_first(azure: Simulator, config: str) -> None:
+    """Lists are enough for it: no read is spent on details."""
+    ended = run("jobs", config, "--since=30d", **azure.identity_environ)
+
+    jobs = lines_of(ended.stdout)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "\x1b" not in ended.stdout
+    assert list(jobs[0]) == list(KEYS)
+    assert len(jobs) == 16
+    starts = [job["start_time"] for job in jobs]
+    assert starts == sorted(starts, reverse=True)
+    assert [one.api for one in azure.requests if one.api != "token"] == ["list", "list"]
+
+
+def test_filters_leave_out_jobs_and_do_not_even_read_other_vaults(
+    azure: Simulator, config: str
+) -> None:
+    everything = run("jobs", config, "--since=30d", "--json", **azure.identity_environ)
+    jobs = json.loads(everything.stdout)["jobs"]
+    one = jobs[0]
+    azure.clear_requests()
+
+    ended = run(
+        "jobs",
+        config,
+        "--since=30d",
+        "--json",
+        f"--status={one['status'].lower()},nothing",
+        f"--vault={one['vault'].upper()}",
+        f"--item={one['item'][:3]}*",
+        f"--operation={one['operation']}",
+        **azure.identity_environ,
+    )
+
+    def fits(job: dict[str, str]) -> bool:
+        same = all(job[key] == one[key] for key in ("status", "vault", "operation"))
+        return same and job["item"].startswith(one["item"][:3])
+
+    assert json.loads(ended.stdout)["jobs"] == [job for job in jobs if fits(job)]
+    assert len([asked for asked in azure.requests if asked.api == "list"]) == 1
+
+
+def test_json_has_every_key_in_every_job(azure: Simulator, config: str) -> None:
+    put(azure, "odd", status=7, operation=None)
+    ended = run("jobs", config, "--since=30d", "--json", **azure.identity_environ)
+
+    document = json.loads(ended.stdout)
+    assert list(document) == ["schema_version", "read_at", "jobs", "problems"]
+    assert document["schema_version"] == 1
+    assert all(list(job) == list(KEYS) for job in document["jobs"])
+    assert document["jobs"][-1]["job_id"] == "odd"
+    assert document["jobs"][-1]["duration_seconds"] is None
+
+
+def test_details_bring_sizes_and_tasks_of_what_is_shown_and_no_more(
+    azure: Simulator, config: str
+) -> None:
+    arguments = ("--since=30d", "--status=Completed", "--details", "--json")
+    ended = run("jobs", config, *arguments, **azure.identity_environ)
+
+    jobs = json.loads(ended.stdout)["jobs"]
+    assert all(job["tasks"] for job in jobs)
+    details = [asked.job_id for asked in azure.requests if asked.api == "detail"]
+    assert sorted(details) == sorted(job["job_id"] for job in jobs)
+
+
+def test_details_that_the_budget_forbids_are_told(azure: Simulator, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(config_text(azure).replace("requests: 100000", "requests: 8"))
+    arguments = ("--since=30d", "--details", "--json")
+    ended = run("jobs", f"--config.file={path}", *arguments, **azure.identity_environ)
+
+    assert ended.returncode == 0
+    assert "detail(s) not read: the read budget is spent" in ended.stderr
+    assert len([asked for asked in azure.requests if asked.api in ("list", "detail")]) <= 8
+
+
+def test_a_vault_that_cannot_be_read_costs_only_its_own_jobs(azure: Simulator, config: str) -> None:
+    azure.inject(HttpError("forbidden"), vault_id=azure.vault_ids[1])
+    ended = run("jobs", config, "--since=30d", **azure.identity_environ)
+
+    assert ended.returncode == 1
+    assert len(lines_of(ended.stdout)) == 8
+    assert azure.vault_ids[1] in ended.stderr
+    assert "What to do: assign the role Backup Reader on" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_names_cannot_break_a_line(azure: Simulator, config: str) -> None:
+    put(azure, "hostile")
+    ended = run("jobs", config, "--status=InProgress", **azure.identity_environ)
+
+    job = next(job for job in lines_of(ended.stdout) if job["job_id"] == "hostile")
+    assert job["item"] == "evil\ufffd[31m\ufffd\ufffd[red]\ufffd"
+
+
+@pytest.mark.parametrize("columns", [60, 160])
+def test_a_terminal_gets_a_table_with_colours(azure: Simulator, config: str, columns: int) -> None:
+    put(azure, "hostile")
+    with Terminal(
+        "jobs", config, "--since=30d", environment=azure.identity_environ, columns=columns
+    ) as terminal:
+        assert terminal.ended() == 0
+
+    assert "17 job(s) at " in terminal.text
+    assert "\x1b[1;31m" in terminal.raw or "\x1b[32m" in terminal.raw
+    assert "\x1b[31m" not in terminal.raw
+    assert "\u202e" not in terminal.raw
+    assert all(len(line) <= columns for line in terminal.text.splitlines())
+    assert ("job id" in terminal.text) == (columns == 160)
+
+
+def test_no_color_is_obeyed(azure: Simulator, config: str) -> None:
+    environment = {**azure.identity_environ, "NO_COLOR": "1"}
+    with Terminal("jobs", config, environment=environment) as terminal:
+        assert terminal.ended() == 0
+
+    assert "\x1b[32m" not in terminal.raw
+
+
+def test_watching_shows_a_new_job_and_ctrl_c_leaves_the_terminal_as_it_was(
+    azure: Simulator, config: str
+) -> None:
+    with Terminal("jobs", config, "--watch", environment=azure.identity_environ) as terminal:
+        terminal.see("job(s) at")
+        put(azure, "new", entityFriendlyName="came-later")
+        terminal.see("came-later")
+        terminal.press(b"\x03")
+        assert terminal.ended() == 0
+
+    assert "Traceback" not in terminal.text
+    assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l")
+    assert "\x1b[?1049l" in terminal.raw
+
+
+def test_watching_in_a_pipe_prints_a_line_for_each_change(
+    azure: Simulator, config: str, tmp_path: Path
+) -> None:
+    put(azure, "j", entityFriendlyName="db")
+    out = tmp_path / "out"
+    with (
+        out.open("w") as output,
+        subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "exporter", "jobs", config, "--item=db", "--watch"],
+            cwd=ROOT,
+            env={**azure.identity_environ},
+            stdout=output,
+        ) as process,
+    ):
+        try:
+            wait_for("the job", lambda: out.read_text().count("InProgress") == 1)
+            put(azure, "j", entityFriendlyName="db", status="Completed")
+            wait_for("its end", lambda: "Completed" in out.read_text())
+        finally:
+            process.kill()
+
+    assert len(lines_of(out.read_text())) == 2
+
+
+def test_a_reader_that_has_enough_is_no_fault(azure: Simulator, config: str) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "exporter", "jobs", config, "--json"],
+        cwd=ROOT,
+        env={**azure.identity_environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--since=soon"], "write a duration such as 30s, 5m or 1h30m, not 'soon'"),
+        (["--watch", "--json"], "not allowed with"),
+    ],
+)
+def test_flags_that_cannot_be_are_told(flags: list[str], complaint: str) -> None:
+    ended = run("jobs", *flags)
+
+    assert ended.returncode == 2
+    assert complaint in ended.stderr
+
+
+def test_help_has_an_example() -> None:
+    assert "example:\n  azure-backup-exporter jobs --config.file=" in run("jobs", "--help").stdout
+
+
+def test_a_vault_that_is_not_configured_is_told(azure: Simulator, config: str) -> None:
+    ended = run("jobs", config, "--vault=nothing", **azure.identity_environ)
+
+    assert ended.returncode == 1
+    assert "no vault fits --vault nothing" in ended.stderr
