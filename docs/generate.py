@@ -30,6 +30,7 @@ COMMANDS: Final = (
     "demo",
     "once",
     "jobs",
+    "track",
     "check-config",
     "config-schema",
     "healthcheck",

@@ -68,8 +68,7 @@ def read_throttling(headers: Mapping[str, str], body: object, now: datetime) -> 
             interval = timedelta(seconds=parse_timespan(named["interval"])) or None
         except PayloadError:
             interval = None
-    sent_at = _date(headers.get("Date", "")) or now
-    wait = _retry_after(headers.get("Retry-After"), sent_at) or _message_wait(message)
+    wait = read_retry_after(headers, now) or _message_wait(message)
     return Throttling(
         retry_after=min(wait or _DEFAULT_WAIT, _LONGEST_WAIT),
         limit=int(named["limit"]) or None if named else None,
@@ -77,9 +76,12 @@ def read_throttling(headers: Mapping[str, str], body: object, now: datetime) -> 
     )
 
 
-def _retry_after(header: str | None, sent_at: datetime) -> timedelta | None:
+def read_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """When to ask again, by the header; None if it says nothing."""
+    header = headers.get("Retry-After")
     if header is None:
         return None
+    sent_at = _date(headers.get("Date", "")) or now
     if re.fullmatch(r"[0-9]{1,6}", header.strip()):
         return timedelta(seconds=int(header))
     at = _date(header)

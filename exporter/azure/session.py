@@ -43,6 +43,7 @@ _KINDS: Final = {
 }
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _OK: Final = 200
+_POLLING: Final = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 _SERVER_ERROR: Final = 500
 
 
@@ -56,15 +57,17 @@ class ThrottledError(ArmError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A 200 of Azure.
+    """A 200 of Azure; of operations also a 202 or 204.
 
     Attributes:
-        body: Decoded JSON.
+        body: Decoded JSON; None where there is none.
         headers: Names compare without case.
+        status: Of HTTP.
     """
 
     body: Any
     headers: Mapping[str, str]
+    status: int = 200
 
 
 class ArmSession:
@@ -111,6 +114,14 @@ class ArmSession:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
+    def sign_in(self) -> None:
+        """Have a token.
+
+        Raises:
+            ArmError: There is none.
+        """
+        self._auth.token()
+
     def close(self) -> None:
         """Close the idle connections."""
         self._session.close()
@@ -124,6 +135,7 @@ class ArmSession:
         attempts: int,
         permit: Callable[[], None] = lambda: None,
         query: object = None,
+        polling: bool = False,
     ) -> Answer:
         """Read one URL, again after faults that pass: 5xx, timeouts, resets, bodies that lie.
 
@@ -134,6 +146,7 @@ class ArmSession:
             attempts: At most.
             permit: Called before each attempt, to spend from the read budget; may raise.
             query: What is asked for, as JSON: then it is a POST, which changes nothing either.
+            polling: Whether 202 and 204, with or without a body, are answers, too.
 
         Raises:
             ArmError: The last attempt failed, or the URL lies outside Resource Manager.
@@ -157,7 +170,7 @@ class ArmSession:
                     raise ArmError(failed.kind, str(failed)) from failed
                 raise
             try:
-                return self._attempt(absolute, api, give_up_at, query)
+                return self._attempt(absolute, api, give_up_at, query, polling=polling)
             except ArmError as error:
                 failed = error
                 raise
@@ -198,11 +211,14 @@ class ArmSession:
         absolute = self._base_url + url if url.startswith("/") else url
         if _origin(absolute) != _origin(self._base_url):
             raise ArmError(
-                ErrorKind.PAYLOAD, "Azure's answer leads to another host; the token stays here"
+                ErrorKind.PAYLOAD,
+                "the URL leads to another host than Azure Resource Manager; the token stays here",
             )
         return absolute
 
-    def _attempt(self, url: str, api: str, give_up_at: float, query: object) -> Answer:
+    def _attempt(
+        self, url: str, api: str, give_up_at: float, query: object, *, polling: bool
+    ) -> Answer:
         with self._free:
             started = self._clock.monotonic()
             # An attempt may always take its timeout; an answer that drips may not go on for ever.
@@ -238,6 +254,8 @@ class ArmSession:
                     self._metrics.request_duration.labels(api).observe(
                         self._clock.monotonic() - started
                     )
+        if polling and response.status_code in _POLLING:
+            return Answer(_json_or_none(content), response.headers, response.status_code)
         return self._answer(response, content)
 
     def _read(self, response: requests.Response, give_up_at: float) -> bytes:
@@ -277,6 +295,13 @@ class ArmSession:
             )
         kind = _KINDS.get(status, ErrorKind.PAYLOAD)
         raise ArmError(kind, text, retryable=kind is ErrorKind.TIMEOUT)
+
+
+def _json_or_none(content: bytes) -> Any:
+    try:
+        return json.loads(content, parse_int=_integer)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _integer(digits: str) -> float:

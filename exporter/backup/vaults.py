@@ -22,6 +22,13 @@ VAULT_ID: Final = re.compile(
 )
 """The resource id of a vault; Azure spells its fixed parts in several ways (FACTS 4)."""
 
+ANY_VAULT_ID: Final = re.compile(
+    r"/subscriptions/[^/?#\s]+/resourceGroups/[^/?#\s]+/providers/"
+    r"(?:Microsoft\.RecoveryServices/vaults|Microsoft\.DataProtection/backupVaults)/[^/?#\s]+",
+    re.IGNORECASE,
+)
+"""The same, or that of a Backup vault."""
+
 
 @dataclass(slots=True)
 class VaultPage:

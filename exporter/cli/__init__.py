@@ -19,6 +19,7 @@ from exporter.cli.flags import (
     listen_flag,
     log_flags,
     shard_flags,
+    track_flags,
     version_flag,
     web_flags,
 )
@@ -83,6 +84,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     config_flag(jobs)
     job_flags(jobs)
+
+    track = _command(
+        commands,
+        "track",
+        "follow a job, or an operation and then its job, to the end",
+        example="azure-backup-exporter track --vault=/subscriptions/.../vaults/vault-a"
+        " --job=1c90f769-3d8d-442c-a99a-8e8e75e1ad93\n\nexit codes:\n"
+        "  0 Completed, 3 CompletedWithWarnings, 4 Failed, 5 Cancelled, 1 a fault, 130 Ctrl-C",
+    )
+    track_flags(track)
 
     check = _command(commands, "check-config", "check a configuration file")
     check.add_argument("file", metavar="FILE", type=Path)

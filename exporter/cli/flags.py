@@ -20,6 +20,7 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("logfmt", "json")
 
 _ENVIRONMENT: Final = "AZURE_BACKUP_EXPORTER_"
+_SHORTEST_INTERVAL_SECONDS: Final = 0.1
 _YES: Final = ("1", "true", "yes")
 
 
@@ -182,6 +183,54 @@ def job_flags(parser: argparse.ArgumentParser) -> None:
         " job that is new or changed",
     )
     form.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def track_flags(parser: argparse.ArgumentParser) -> None:
+    """What is followed, as whom, and how often it is looked at."""
+    parser.add_argument(
+        "--config.file",
+        dest="config_file",
+        metavar="FILE",
+        type=Path,
+        default=_from_environment("--config.file", "") or None,
+        help="the configuration file, for its azure section (default: config.yaml if there is one,"
+        " else the public cloud and azure-identity's default credential)",
+    )
+    parser.add_argument(
+        "--vault",
+        required=True,
+        metavar="ID",
+        help="resource id of the Recovery Services vault or Backup vault",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--job", metavar="GUID", type=_segment, help="the job")
+    what.add_argument(
+        "--operation",
+        metavar="GUID|URL",
+        help="the operation whose job is followed: its id, or the URL that Azure answered in"
+        " Azure-AsyncOperation or Location; in quotes, it is long and has & in it",
+    )
+    parser.add_argument(
+        "--interval",
+        type=_interval,
+        default="15s",
+        metavar="SPAN",
+        help="between two looks at least; longer where Azure asks for it, or when half of the read"
+        " budget is spent (default: %(default)s)",
+    )
+
+
+def _segment(value: str) -> str:
+    if not re.fullmatch(r"[^/?#\s]+", value):
+        raise argparse.ArgumentTypeError(f"write the GUID of a job, not {value!r}")
+    return value
+
+
+def _interval(value: str) -> timedelta:
+    interval = _span(value)
+    if interval.total_seconds() < _SHORTEST_INTERVAL_SECONDS:
+        raise argparse.ArgumentTypeError("write 100ms or more")
+    return interval
 
 
 def _span(value: str) -> timedelta:

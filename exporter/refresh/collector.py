@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from exporter.azure.backup_jobs import BackupJobsApi
 from exporter.azure.clouds import cloud_of
-from exporter.azure.credentials import BearerAuth, make_credential
+from exporter.azure.connect import connect
 from exporter.azure.resource_graph import ResourceGraphApi
-from exporter.azure.session import ArmSession
 from exporter.azure.vaults import VaultsApi
 from exporter.backup.details import DetailPolicy, wanted_details
 from exporter.backup.history import remembered_from
@@ -71,20 +70,9 @@ class Collector:
         start: Start = start_thread,
     ) -> None:
         azure = config.azure
-        cloud = cloud_of(azure)
-        self._portal = cloud.portal
+        self._portal = cloud_of(azure).portal
         self._stop = threading.Event()
-        self._session = ArmSession(
-            base_url=cloud.resource_manager,
-            auth=BearerAuth(
-                make_credential(azure.credential, cloud), cloud.scope, timeout=azure.timeout
-            ),
-            timeout=azure.timeout,
-            max_concurrency=azure.max_concurrency,
-            clock=clock,
-            metrics=metrics,
-            stop=self._stop,
-        )
+        self._session = connect(azure, clock=clock, metrics=metrics, stop=self._stop)
         versions = azure.api_versions
         graph_api = ResourceGraphApi(
             self._session, versions.resource_graph, metrics, clock=clock, stop=self._stop

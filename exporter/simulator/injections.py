@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from exporter.simulator.faults import Fault
 
-Api = Literal["list", "detail", "vaults", "vault", "graph", "token"]
+Api = Literal["list", "detail", "vaults", "vault", "graph", "token", "operation"]
 
 
 @dataclass(slots=True, kw_only=True)

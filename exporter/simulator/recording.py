@@ -26,7 +26,8 @@ class RecordedRequest:
     """A request and how it was answered.
 
     Attributes:
-        api: ``list``, ``detail``, ``vaults``, ``vault``, ``graph``, ``token`` or ``other``.
+        api: ``list``, ``detail``, ``vaults``, ``vault``, ``graph``, ``token``,
+            ``operation``, ``backup_vault_job`` or ``other``.
         status: 0 when nothing was sent.
         vault: Its id as configured; empty if the request is about none or an unknown one.
         job_id: Empty but for details.

@@ -27,6 +27,7 @@ from exporter.simulator.arm_errors import (
 from exporter.simulator.faults import Circumstances
 from exporter.simulator.filters import FilterError, parse_filter
 from exporter.simulator.paging import Position, next_link, read_token, write_token
+from exporter.simulator.readings import Readings
 from exporter.simulator.recording import RecordedRequest
 from exporter.simulator.routes import call_of
 from exporter.simulator.vault_json import vault_document
@@ -51,6 +52,7 @@ class ResourceManager:
     Attributes:
         base_url: Of this server, for links to next pages.
         injections: Faults in force; the first that fits is used.
+        readings: What successive reads of single addresses find.
         recorded: Requests so far.
     """
 
@@ -76,6 +78,7 @@ class ResourceManager:
         self.recorded: deque[RecordedRequest] = deque(maxlen=most_recorded)
         self.base_url = ""
         self.injections: list[Injection] = []
+        self.readings = Readings()
 
     def respond(self, request: Request) -> Answer:
         """Answer a request."""
@@ -125,6 +128,8 @@ class ResourceManager:
             return refusal
         if call.api == "graph":
             return self.graph.answer(call.request.body, self._clock())
+        if call.api in ("operation", "backup_vault_job"):
+            return self.readings.next(call.request.path) or _unknown_operation(call)
         return self._vaults(call) if call.api == "vaults" else self._about_vault(call, vault)
 
     def _about_vault(self, call: Call, vault: Vault | None) -> Answer:
@@ -181,6 +186,9 @@ class ResourceManager:
         return self._page(call, jobs, end)
 
     def _job(self, call: Call, vault: Vault) -> Answer:
+        recorded = self.readings.next(call.request.path)
+        if recorded is not None:
+            return recorded
         document = self._catalogue.detail(
             vault,
             call.parts["job"],
@@ -208,6 +216,11 @@ class ResourceManager:
             query[parameter] = write_token(end)
             links["nextLink"] = next_link(self.base_url, quote(call.request.path), query)
         return text_answer(with_array(links, "value", documents))
+
+
+def _unknown_operation(call: Call) -> Answer:
+    message = f"The operation '{call.parts.get('operation', '')}' was not found."
+    return gateway_error(404, "ResourceNotFound", message)
 
 
 def _bad_version(call: Call) -> Answer | None:

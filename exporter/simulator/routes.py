@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 _SUBSCRIPTION: Final = r"/subscriptions/(?P<subscription>[^/]+)"
 _GROUP: Final = r"/resourceGroups/(?P<group>[^/]+)"
 _VAULTS: Final = r"/providers/Microsoft\.RecoveryServices/vaults"
+_BACKUP_VAULTS: Final = r"/providers/Microsoft\.DataProtection/backupVaults"
+_OPERATIONS: Final = (
+    "backupOperations|operationsStatus|operationStatus|operationResults|backupCrrOperationsStatus"
+)
 _VAULT: Final = f"(?P<vault>{_SUBSCRIPTION}{_GROUP}{_VAULTS}/(?P<name>[^/]+))"
 
 # Azure compares paths without case (F§2).
@@ -26,6 +30,8 @@ _ROUTES: Final = {
         "list": f"{_VAULT}/backupJobs",
         "graph": r"/providers/Microsoft\.ResourceGraph/resources",
         "detail": f"{_VAULT}/backupJobs/(?P<job>[^/]+)",
+        "operation": f"{_SUBSCRIPTION}/.+/(?:{_OPERATIONS})/(?P<operation>[^/]+)",
+        "backup_vault_job": f"{_SUBSCRIPTION}{_GROUP}{_BACKUP_VAULTS}/[^/]+/backupJobs/[^/]+",
     }.items()
 }
 

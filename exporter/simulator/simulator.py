@@ -20,7 +20,7 @@ from exporter.simulator.resource_manager import ResourceManager
 from exporter.simulator.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from exporter.simulator.answers import Answer
@@ -231,6 +231,19 @@ class Simulator:
         """
         with self._lock:
             self._catalogue.remove_job(vault_id, name, self._now())
+
+    def put_readings(
+        self, path: str, bodies: Iterable[Any], *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Let reads of an operation or a job find these bodies one after the other; the last stays.
+
+        Args:
+            path: Of the operation or job, decoded.
+            bodies: None is a 202 without a body.
+            headers: Of each answer, e.g. ``Retry-After``.
+        """
+        with self._lock:
+            self._manager.readings.put(path, bodies, headers or {})
 
     def _now(self) -> int:
         return ticks.from_datetime(self._clock())
