@@ -31,6 +31,7 @@ COMMANDS: Final = (
     "once",
     "jobs",
     "track",
+    "check-access",
     "check-config",
     "config-schema",
     "healthcheck",

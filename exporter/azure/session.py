@@ -114,13 +114,18 @@ class ArmSession:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
-    def sign_in(self) -> None:
-        """Have a token.
+    @property
+    def base_url(self) -> str:
+        """Of the cloud's Resource Manager."""
+        return self._base_url
+
+    def sign_in(self) -> str:
+        """The token that requests carry.
 
         Raises:
             ArmError: There is none.
         """
-        self._auth.token()
+        return self._auth.token()
 
     def close(self) -> None:
         """Close the idle connections."""

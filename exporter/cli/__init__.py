@@ -95,6 +95,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     track_flags(track)
 
+    access = _command(
+        commands,
+        "check-access",
+        "ask Azure once for everything that is configured, and say which right is missing",
+        example="azure-backup-exporter check-access --config.file=config.yaml",
+    )
+    config_flag(access)
+    access.add_argument(
+        "--all",
+        action="store_true",
+        help="ask every vault that discovery finds, not only the first 20 of each entry; each costs"
+        " one read of the read budget",
+    )
+
     check = _command(commands, "check-config", "check a configuration file")
     check.add_argument("file", metavar="FILE", type=Path)
 
