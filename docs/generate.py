@@ -32,6 +32,7 @@ COMMANDS: Final = (
     "jobs",
     "track",
     "check-access",
+    "diagnose",
     "check-config",
     "config-schema",
     "healthcheck",

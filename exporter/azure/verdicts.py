@@ -121,10 +121,10 @@ def way_of(text: str) -> str:
 
 
 def code_of(text: str) -> str:
-    """Azure's own code for what is wrong, e.g. ``AADSTS7000215``; empty where there is none."""
+    """Azure's own code for what is wrong, e.g. ``AADSTS7000215``; never a word of a message."""
     if found := _SIGN_IN_CODE.search(text):
         return found[0]
-    named = re.match(r"Azure answered ([0-9]{3})(?: ([A-Za-z]{3,60}))?\b", text)
+    named = re.match(r"Azure answered ([0-9]{3})(?: ([A-Z][A-Za-z]{2,60})(?=:|$))?", text)
     return " ".join(filter(None, named.groups())) if named else ""
 
 

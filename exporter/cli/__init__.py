@@ -109,6 +109,14 @@ def _parser() -> argparse.ArgumentParser:
         " one read of the read budget",
     )
 
+    diagnose = _command(
+        commands,
+        "diagnose",
+        "print what a bug report needs, without names, ids and secrets",
+        example="azure-backup-exporter diagnose --config.file=config.yaml",
+    )
+    config_flag(diagnose)
+
     check = _command(commands, "check-config", "check a configuration file")
     check.add_argument("file", metavar="FILE", type=Path)
 

@@ -154,7 +154,8 @@ def test_an_identity_is_read_from_its_token(token: str, identity: Identity) -> N
     [
         (FORBIDDEN, "403 AuthorizationFailed"),
         (NO_TOKEN + "AADSTS7000215: Invalid client secret", "AADSTS7000215"),
-        ("Azure answered 500 my-vault", "500"),
+        ("Azure answered 500 Vault-a is broken: see Vault-a", "500"),
+        ("Azure answered 500 Internal", "500 Internal"),
         ("gaierror", ""),
     ],
 )
