@@ -7,6 +7,7 @@ azure-identity.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from importlib import import_module
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "shard_index" in options and options.shard_index >= options.shard_total:
         parser.error(f"--shard.index must be below --shard.total, which is {options.shard_total}")
     command = import_module(f"exporter.cli.{options.command.replace('-', '_')}")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the locale cannot write must not end a command.
+        sys.stdout.reconfigure(errors="replace")
     try:
         code: int = command.run(options)
         sys.stdout.flush()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.cli.job_records import KEYS
-from exporter.simulator import HttpError, Simulator, sized_fleet
+from exporter.simulator import HttpError, Simulator, Stall, sized_fleet
 from tests.processes import ROOT, run, wait_for
 from tests.steering import config_text
 from tests.terminals import Terminal
@@ -248,8 +248,79 @@ def test_help_has_an_example() -> None:
     assert "example:\n  azure-backup-exporter jobs --config.file=" in run("jobs", "--help").stdout
 
 
+def test_a_locale_that_cannot_write_a_name_ends_nothing(azure: Simulator, config: str) -> None:
+    put(azure, "umlaut", entityFriendlyName="Büro")
+    environment = {**azure.identity_environ, "PYTHONIOENCODING": "ascii:strict"}
+    ended = run("jobs", config, "--item=B*", **environment)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert lines_of(ended.stdout)[0]["item"] == "B?ro"
+
+
+@pytest.mark.parametrize(
+    ("source", "apis"), [("arm", ["vaults", "list"]), ("resource_graph", ["graph", "graph"])]
+)
+def test_vaults_that_discovery_finds_are_read_if_they_are_asked_for(
+    azure: Simulator, tmp_path: Path, source: str, apis: list[str]
+) -> None:
+    subscription, vault = azure.vault_ids[0].split("/")[2::6]
+    entry = f"\n  - subscription_id: {subscription}\n    source: {source}"
+    path = tmp_path / "config.yaml"
+    path.write_text(config_text(azure, vaults=" []", discovery=entry))
+    arguments = (f"--config.file={path}", f"--vault={vault}", "--since=30d")
+    ended = run("jobs", *arguments, **azure.identity_environ)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert {job["vault"] for job in lines_of(ended.stdout)} == {vault}
+    assert [one.api for one in azure.requests if one.api != "token"] == apis
+
+
+def test_a_search_that_fails_is_told(azure: Simulator, tmp_path: Path) -> None:
+    entry = f"\n  - subscription_id: {azure.vault_ids[0].split('/')[2]}"
+    path = tmp_path / "config.yaml"
+    path.write_text(config_text(azure, discovery=entry))
+    azure.inject(HttpError("forbidden"), api="vaults")
+    arguments = (f"--config.file={path}", "--since=30d", "--json")
+    ended = run("jobs", *arguments, **azure.identity_environ)
+
+    document = json.loads(ended.stdout)
+    assert ended.returncode == 1
+    assert len(document["jobs"]) == 16
+    assert "cannot be searched: Azure answered 403" in document["problems"][0]
+    assert document["problems"][0] in ended.stderr
+
+
+def test_a_spent_budget_is_told_as_any_other_reason(azure: Simulator, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(config_text(azure).replace("requests: 100000", "requests: 1"))
+    ended = run("jobs", f"--config.file={path}", "--since=30d", **azure.identity_environ)
+
+    assert ended.returncode == 1
+    assert len(lines_of(ended.stdout)) == 8
+    assert "the read budget is spent. What to do:" in ended.stderr
+
+
+def test_a_state_file_is_left_alone(azure: Simulator, tmp_path: Path) -> None:
+    """The daemon beside it has it open."""
+    path = tmp_path / "config.yaml"
+    path.write_text(config_text(azure, state=f"{{path: {tmp_path / 'state.db'}}}"))
+    run("jobs", f"--config.file={path}", **azure.identity_environ)
+
+    assert not (tmp_path / "state.db").exists()
+
+
 def test_a_vault_that_is_not_configured_is_told(azure: Simulator, config: str) -> None:
     ended = run("jobs", config, "--vault=nothing", **azure.identity_environ)
 
     assert ended.returncode == 1
     assert "no vault fits --vault nothing" in ended.stderr
+
+
+def test_ctrl_c_while_azure_keeps_it_waiting_leaves_at_once(azure: Simulator, config: str) -> None:
+    azure.inject(Stall(), api="list")
+    with Terminal("jobs", config, environment=azure.identity_environ) as terminal:
+        wait_for("a read that hangs", lambda: azure.stalled > 0)
+        terminal.press(b"\x03")
+        assert terminal.ended() == 130
+
+    assert "Traceback" not in terminal.text
