@@ -34,6 +34,7 @@ class Verdict(StrEnum):
 READER: Final = "Backup Reader"
 
 _NO_TOKEN: Final = "no token for "  # noqa: S105 - the start of a message
+_CHAIN: Final = "DefaultAzureCredential failed"
 _WRONG_TENANT: Final = re.compile(
     "InvalidAuthenticationTokenTenant|AADSTS(?:50020|90002|90072|500011|700016)", re.IGNORECASE
 )
@@ -110,7 +111,9 @@ def judge(error: ArmError) -> Verdict:
     text = str(error)
     if _WRONG_TENANT.search(text):
         return Verdict.WRONG_TENANT
-    if error.kind is ErrorKind.UNAUTHORIZED and text.startswith(_NO_TOKEN) and way_of(text):
+    signing_in = error.kind is ErrorKind.UNAUTHORIZED and text.startswith(_NO_TOKEN)
+    # A chain of credentials tries hosts that need not be there.
+    if signing_in and way_of(text) and _CHAIN not in text:
         return Verdict.NETWORK
     return _KINDS.get(error.kind, Verdict.AZURE)
 

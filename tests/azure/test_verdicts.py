@@ -57,6 +57,11 @@ NO_TOKEN = "no token for https://arm/.default: "
         ),
         (
             ErrorKind.UNAUTHORIZED,
+            NO_TOKEN + "DefaultAzureCredential failed to retrieve a token: IMDS timed out",
+            Verdict.NO_TOKEN,
+        ),
+        (
+            ErrorKind.UNAUTHORIZED,
             "Azure answered 401 ExpiredAuthenticationToken: The access token has expired.",
             Verdict.NO_TOKEN,
         ),
