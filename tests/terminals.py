@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
+
+
+def _take_terminal() -> None:
+    """Let Ctrl-C reach the program, as a shell would for the one in front.
+
+    Whoever starts the tests in the background has it ignored, which children inherit.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
@@ -52,8 +62,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            # Ctrl-C reaches those whose terminal it is.
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+            preexec_fn=_take_terminal,  # noqa: PLW1509 - nothing else runs in the child yet
         )
         os.close(slave)
         self.raw = ""
