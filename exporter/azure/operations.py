@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -28,6 +28,18 @@ T = TypeVar("T")
 
 _REMAINING_HEADER: Final = "x-ms-ratelimit-remaining-subscription-resource-requests"
 _BACKUP_VAULTS_VERSION: Final = "2024-04-01"
+# Restores to the paired region run there, under an address without group and vault (FACTS 2, 4).
+_CROSS_REGION_VERSION: Final = "2021-11-15"
+_CROSS_REGION_OPERATION: Final = re.compile(
+    r"(?:[a-z]+://[^/]+)?(/subscriptions/[^/]+/providers/Microsoft\.RecoveryServices/locations/[^/]+)"
+    r"/backupCrrOperationsStatus/.+",
+    re.IGNORECASE,
+)
+_CROSS_REGION_JOB: Final = re.compile(
+    r"(/subscriptions/[^/]+/providers/Microsoft\.RecoveryServices/locations/[^/]+)"
+    r"/backupJobs/([^/]+)",
+    re.IGNORECASE,
+)
 _ATTEMPTS: Final = 3
 _PATIENCE_SECONDS: Final = 120.0
 _GOES_ON: Final = OperationStatus(status="InProgress", running=True)
@@ -89,19 +101,27 @@ class OperationsApi:
             return self._look(answer, _GOES_ON)
         if answer.body is None:
             return self._look(answer, _DONE)
-        return self._look(answer, parsed(partial(parse_operation, answer.body), self._metrics))
+        status = parsed(partial(parse_operation, answer.body), self._metrics)
+        if there := _CROSS_REGION_OPERATION.fullmatch(url):
+            status = replace(
+                status, jobs=tuple(f"{there[1]}/backupJobs/{job}" for job in status.jobs)
+            )
+        return self._look(answer, status)
 
     def job(self, vault: str, job: str, permit: Callable[[], None]) -> Look[TrackedJob]:
         """How a job stands.
 
         Args:
             vault: Resource id.
-            job: GUID, or the job's own resource id.
+            job: GUID, or the job's own resource id, as jobs of Backup vaults and of restores to the
+                paired region have it.
             permit: Called before each read; may raise.
 
         Raises:
             ArmError: It cannot be read.
         """
+        if there := _CROSS_REGION_JOB.fullmatch(job):
+            return self._cross_region_job(vault, there[1], there[2])
         path = job if "/" in job else f"{vault}/backupJobs/{job}"
         answer = self._read(f"{_quoted(path)}?{self._version(path)}", "job", permit)
         remaining = answer.headers.get(_REMAINING_HEADER, "")
@@ -109,7 +129,22 @@ class OperationsApi:
             self._budget.hint(int(remaining), self._clock.monotonic())
         return self._look(answer, parsed(partial(parse_tracked, answer.body), self._metrics))
 
-    def _read(self, url: str, api: str, permit: Callable[[], None] = lambda: None) -> Answer:
+    def _cross_region_job(self, vault: str, location: str, job: str) -> Look[TrackedJob]:
+        """It is asked for by a POST, which has a limit of its own (FACTS 2)."""
+        path = f"{location}/backupCrrJob"
+        query = {"resourceId": vault, "jobName": job}
+        answer = self._read(
+            f"{_quoted(path)}?{self._version(path)}", "cross_region_job", query=query
+        )
+        return self._look(answer, parsed(partial(parse_tracked, answer.body), self._metrics))
+
+    def _read(
+        self,
+        url: str,
+        api: str,
+        permit: Callable[[], None] = lambda: None,
+        query: object = None,
+    ) -> Answer:
         try:
             return self._session.read(
                 url,
@@ -117,6 +152,7 @@ class OperationsApi:
                 give_up_at=self._clock.monotonic() + _PATIENCE_SECONDS,
                 attempts=_ATTEMPTS,
                 permit=permit,
+                query=query,
                 polling=api == "operation",
             )
         except ThrottledError as error:
@@ -140,9 +176,12 @@ class OperationsApi:
         return f"{_quoted(path)}?{self._version(path)}"
 
     def _version(self, path: str) -> str:
-        is_backup_vault = "/microsoft.dataprotection/" in path.lower()
-        version = _BACKUP_VAULTS_VERSION if is_backup_vault else self._api_version
-        return f"api-version={version}"
+        folded = path.lower()
+        if "/microsoft.dataprotection/" in folded:
+            return f"api-version={_BACKUP_VAULTS_VERSION}"
+        if "/backupcrr" in folded:
+            return f"api-version={_CROSS_REGION_VERSION}"
+        return f"api-version={self._api_version}"
 
 
 def _quoted(path: str) -> str:

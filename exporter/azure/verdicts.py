@@ -23,6 +23,7 @@ class Verdict(StrEnum):
     NO_TOKEN = "no token"  # noqa: S105 - a verdict
     WRONG_TENANT = "wrong tenant"
     MISSING_ROLE = "missing role"
+    REFUSED = "refused"
     NOT_FOUND = "not found"
     NETWORK = "network"
     THROTTLED = "throttled"
@@ -40,6 +41,9 @@ _WRONG_TENANT: Final = re.compile(
 )
 _TENANTS: Final = re.compile(r"sts\.windows\.net/([0-9a-f-]{36})", re.IGNORECASE)
 _SIGN_IN_CODE: Final = re.compile(r"AADSTS[0-9]{3,7}")
+# Of Resource Manager, and of Resource Graph. Any other 403, or one without a code, is no matter of
+# roles.
+_ROLE_CODES: Final = re.compile("403 (?:(?:Linked)?AuthorizationFailed|AccessDenied)")
 _ACTION: Final = re.compile(r"perform action '([A-Za-z./*]+)'")
 _OBJECT_ID: Final = re.compile(r"object id '([0-9a-fA-F-]{36})'")
 _KINDS: Final = {
@@ -69,6 +73,8 @@ _WAY_FIXES: Final = {
 }
 
 _OTHER_FIXES: Final = {
+    Verdict.REFUSED: "not for a missing role, by its code: look for a deny assignment on the scope,"
+    " for Conditional Access, and for a proxy or firewall that answers in Azure's place",
     Verdict.THROTTLED: "the read limit is spent, as a rule by another reader; try again later",
     Verdict.AZURE: "try again; if it lasts, it is Azure's fault or ours: please report it",
 }
@@ -115,6 +121,8 @@ def judge(error: ArmError) -> Verdict:
     # A chain of credentials tries hosts that need not be there.
     if signing_in and way_of(text) and _CHAIN not in text:
         return Verdict.NETWORK
+    if error.kind is ErrorKind.FORBIDDEN and not _ROLE_CODES.fullmatch(code_of(text)):
+        return Verdict.REFUSED
     return _KINDS.get(error.kind, Verdict.AZURE)
 
 
@@ -143,7 +151,8 @@ def fix(verdict: Verdict, text: str, *, scope: str, action: str, who: Identity) 
     """
     match verdict:
         case Verdict.MISSING_ROLE:
-            needs = named[1] if (named := _ACTION.search(text)) else action
+            # With a linked scope the first action is the one that is granted.
+            needs = named[-1] if (named := _ACTION.findall(text)) else action
             advice = f"{needs} is missing; {READER} has it:\n{assignment(scope, text, who)}"
         case Verdict.NOTHING_FOUND:
             advice = (

@@ -203,7 +203,13 @@ def track_flags(parser: argparse.ArgumentParser) -> None:
         help="resource id of the Recovery Services vault or Backup vault",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--job", metavar="GUID", type=_segment, help="the job")
+    what.add_argument(
+        "--job",
+        metavar="GUID",
+        type=_job,
+        help="the job; for a restore to the paired region its resource id,"
+        " /subscriptions/.../locations/REGION/backupJobs/GUID",
+    )
     what.add_argument(
         "--operation",
         metavar="GUID|URL",
@@ -220,9 +226,9 @@ def track_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _segment(value: str) -> str:
-    if not re.fullmatch(r"[^/?#\s]+", value):
-        raise argparse.ArgumentTypeError(f"write the GUID of a job, not {value!r}")
+def _job(value: str) -> str:
+    if not re.fullmatch(r"(/subscriptions/[^?#\s]+/backupJobs/)?[^/?#\s]+", value, re.IGNORECASE):
+        raise argparse.ArgumentTypeError(f"write the GUID or resource id of a job, not {value!r}")
     return value
 
 

@@ -11,7 +11,7 @@ from exporter.azure.budget import ReadBudget
 from exporter.azure.connect import connect
 from exporter.azure.operations import OperationsApi
 from exporter.backup.progress import summary
-from exporter.backup.vaults import ANY_VAULT_ID
+from exporter.backup.vaults import ANY_VAULT_ID, VAULT_ID
 from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain
 from exporter.cli.logs import set_up_logging
 from exporter.cli.terminal import leaving_cleanly, safe
@@ -22,7 +22,7 @@ from exporter.config import load_config
 from exporter.config.model import Azure
 from exporter.errors import ArmError, ConfigError
 from exporter.metrics.selfmetrics import SelfMetrics
-from exporter.refresh.advice import ADVICE
+from exporter.refresh.advice import ADVICE, BACKUP_VAULT_ADVICE
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -79,8 +79,9 @@ def run(options: Namespace) -> int:
                 return _follow(tracker, view, [options.job], late=False)
             return _follow_operation(tracker, view, options.operation)
     except ArmError as error:
-        advice = ADVICE[error.kind].format(scope=options.vault)
-        return complain(safe(f"{error}. What to do: {advice}."), FAULT)
+        advice = ADVICE if VAULT_ID.fullmatch(options.vault) else BACKUP_VAULT_ADVICE
+        todo = advice[error.kind].format(scope=options.vault)
+        return complain(safe(f"{error}. What to do: {todo}."), FAULT)
     except KeyboardInterrupt:
         complain("left; what runs in Azure goes on", FAULT)
         raise

@@ -29,3 +29,10 @@ DISCOVERY_ADVICE: Final = ADVICE | {
     ErrorKind.NOT_FOUND: "check that {scope} exists and is spelt right in the configuration",
 }
 """The same about a search for vaults below a scope."""
+
+BACKUP_VAULT_ADVICE: Final = ADVICE | {
+    ErrorKind.FORBIDDEN: "assign the role Reader on {scope} to this identity (it needs"
+    " Microsoft.DataProtection/backupVaults/backupJobs/read, which the role Backup Reader lacks);"
+    " new rights take some minutes",
+}
+"""The same about a Backup vault (FACTS 11)."""

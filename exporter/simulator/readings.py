@@ -22,13 +22,10 @@ class Readings:
 
         Args:
             path: Decoded.
-            bodies: None is a 202 with an empty body, as ``operationResults`` answers at first.
+            bodies: None or ``{}`` is a 202, as ``operationResults`` answers at first.
             headers: Of every answer.
         """
-        self._answers[path.lower()] = deque(
-            (Answer(status=202) if body is None else json_answer(body)).with_headers(headers)
-            for body in bodies
-        )
+        self._answers[path.lower()] = deque(_answer(body).with_headers(headers) for body in bodies)
 
     def next(self, path: str) -> Answer | None:
         """What the next read of a path finds; None where nothing was put."""
@@ -36,6 +33,12 @@ class Readings:
         if not answers:
             return None
         return answers.popleft() if len(answers) > 1 else answers[0]
+
+
+def _answer(body: Any) -> Answer:
+    if body is None:
+        return Answer(status=202)
+    return json_answer(body, status=200 if body else 202)
 
 
 def operation(operation_id: str, status: str, **more: Any) -> dict[str, Any]:

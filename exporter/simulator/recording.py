@@ -27,7 +27,7 @@ class RecordedRequest:
 
     Attributes:
         api: ``list``, ``detail``, ``vaults``, ``vault``, ``graph``, ``token``,
-            ``operation``, ``backup_vault_job`` or ``other``.
+            ``operation``, ``backup_vault_job``, ``cross_region_job`` or ``other``.
         status: 0 when nothing was sent.
         vault: Its id as configured; empty if the request is about none or an unknown one.
         job_id: Empty but for details.

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from exporter.simulator.resource_graph import ResourceGraph
     from exporter.simulator.routes import Call
 
+_POSTS: Final = ("graph", "cross_region_job")
+_READINGS: Final = ("operation", "backup_vault_job", "cross_region_job")
 _API_VERSION: Final = re.compile(r"\d{4}-\d\d-\d\d(-preview)?")
 
 
@@ -119,7 +121,7 @@ class ResourceManager:
         return answer
 
     def _answer(self, call: Call, vault: Vault | None) -> Answer:
-        if call.request.method != ("POST" if call.api == "graph" else "GET"):
+        if call.request.method != ("POST" if call.api in _POSTS else "GET"):
             return gateway_error(405, "MethodNotAllowed", "The simulator only reads.")
         if call.api == "token":
             return self._identity.issue(call.request.query, call.request.headers)
@@ -128,7 +130,7 @@ class ResourceManager:
             return refusal
         if call.api == "graph":
             return self.graph.answer(call.request.body, self._clock())
-        if call.api in ("operation", "backup_vault_job"):
+        if call.api in _READINGS:
             return self.readings.next(call.request.path) or _unknown_operation(call)
         return self._vaults(call) if call.api == "vaults" else self._about_vault(call, vault)
 

@@ -15,6 +15,7 @@ _SUBSCRIPTION: Final = r"/subscriptions/(?P<subscription>[^/]+)"
 _GROUP: Final = r"/resourceGroups/(?P<group>[^/]+)"
 _VAULTS: Final = r"/providers/Microsoft\.RecoveryServices/vaults"
 _BACKUP_VAULTS: Final = r"/providers/Microsoft\.DataProtection/backupVaults"
+_LOCATION: Final = r"/providers/Microsoft\.RecoveryServices/locations/(?P<location>[^/]+)"
 _OPERATIONS: Final = (
     "backupOperations|operationsStatus|operationStatus|operationResults|backupCrrOperationsStatus"
 )
@@ -31,6 +32,7 @@ _ROUTES: Final = {
         "graph": r"/providers/Microsoft\.ResourceGraph/resources",
         "detail": f"{_VAULT}/backupJobs/(?P<job>[^/]+)",
         "operation": f"{_SUBSCRIPTION}/.+/(?:{_OPERATIONS})/(?P<operation>[^/]+)",
+        "cross_region_job": f"{_SUBSCRIPTION}{_LOCATION}/backupCrrJob",
         "backup_vault_job": f"{_SUBSCRIPTION}{_GROUP}{_BACKUP_VAULTS}/[^/]+/backupJobs/[^/]+",
     }.items()
 }

@@ -239,7 +239,7 @@ class Simulator:
 
         Args:
             path: Of the operation or job, decoded.
-            bodies: None is a 202 without a body.
+            bodies: None or ``{}`` is a 202.
             headers: Of each answer, e.g. ``Retry-After``.
         """
         with self._lock:

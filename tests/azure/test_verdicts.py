@@ -39,6 +39,13 @@ NO_TOKEN = "no token for https://arm/.default: "
     ("kind", "text", "verdict"),
     [
         (ErrorKind.FORBIDDEN, FORBIDDEN, Verdict.MISSING_ROLE),
+        (ErrorKind.FORBIDDEN, "Azure answered 403 AccessDenied: no", Verdict.MISSING_ROLE),
+        (
+            ErrorKind.FORBIDDEN,
+            "Azure answered 403 DenyAssignmentAuthorizationFailed: denied",
+            Verdict.REFUSED,
+        ),
+        (ErrorKind.FORBIDDEN, "Azure answered 403", Verdict.REFUSED),
         (ErrorKind.UNAUTHORIZED, WRONG_ISSUER, Verdict.WRONG_TENANT),
         (
             ErrorKind.UNAUTHORIZED,

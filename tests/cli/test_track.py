@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -276,6 +277,16 @@ def test_a_fault_that_stays_ends_it_with_advice(
     assert "Traceback" not in ended.stderr
 
 
+def test_a_backup_vault_needs_another_role(azure: Simulator, track: list[str]) -> None:
+    azure.inject(HttpError("forbidden"))
+    group = "/subscriptions/s/resourceGroups/g"
+    track[2] = f"--vault={group}/providers/Microsoft.DataProtection/backupVaults/v"
+    ended = run(*track, f"--job={JOB}", **azure.identity_environ)
+
+    assert ended.returncode == 1
+    assert "assign the role Reader on /subscriptions/s/" in ended.stderr
+
+
 def test_a_terminal_shows_a_bar_and_the_tasks(azure: Simulator, track: list[str]) -> None:
     put_job(azure, a_reading(extendedInfo=progress(25)))
     with Terminal(*track, f"--job={JOB}", environment=azure.identity_environ) as terminal:
@@ -334,15 +345,59 @@ def test_recorded_sequences_replay(azure: Simulator, track: list[str], shared: P
         assert said[-1].startswith("Completed after ")
 
 
+def test_a_restore_to_the_paired_region_is_followed_there(
+    azure: Simulator, track: list[str]
+) -> None:
+    """Its job is no job of the vault (FACTS 2)."""
+    subscription, _, _ = azure.vault_ids[0].partition("/resourceGroups")
+    location = f"{subscription}/providers/Microsoft.RecoveryServices/locations/eastasia"
+    url = f"{location}/backupCrrOperationsStatus/T3BlcmF0aW9u="
+    properties = {"objectType": "OperationStatusJobExtendedInfo", "jobId": JOB}
+    azure.put_readings(url, [operation("T3BlcmF0aW9u=", "Succeeded", properties=properties)])
+    azure.put_readings(f"{location}/backupCrrJob", [a_reading(), a_reading("Completed")])
+    by_operation = run(
+        *track, f"--operation={azure.url}{url}?api-version=2021-11-15", **azure.identity_environ
+    )
+    by_id = run(*track, f"--job={location}/backupJobs/{JOB}", **azure.identity_environ)
+
+    for ended in (by_operation, by_id):
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert f"Restore of vm-1, job {JOB}" in ended.stdout
+    asked = [json.loads(one.body) for one in azure.requests if one.api == "cross_region_job"]
+    assert asked == [{"resourceId": azure.vault_ids[0], "jobName": JOB}] * 3
+
+
 def test_recorded_operations_replay(azure: Simulator, track: list[str], shared: Path) -> None:
-    folder = shared / "recorded/operations"
-    names = ("backupoperations-200-inprogress.json", "backupoperations-200-succeeded.json")
-    put_operation(azure, *(json.loads((folder / name).read_text())["body"] for name in names))
-    put_job(azure, a_reading("CompletedWithWarnings"))
+    """Each that was asked for by GET, at its own address, to the job it names."""
+    ends = {}
+    for file in sorted((shared / "recorded/operations").glob("*-200-succeeded*.json")):
+        recorded = json.loads(file.read_text())
+        uri = urlsplit(recorded["request"]["uri"])
+        body, path = recorded["body"], unquote(uri.path)
+        azure.put_readings(path, [None, {}, operation("o", "InProgress"), body])
+        scope, _, _ = path.partition("/backup")
+        name = body.get("properties", {}).get("jobId", "")
+        azure.put_readings(f"{scope}/backupCrrJob", [a_reading("Completed", name)])
+        put_job(azure, a_reading("Completed", name), name=name)
+        ended = run(
+            *track, f"--operation={azure.url}{uri.path}?{uri.query}", **azure.identity_environ
+        )
+        assert (ended.returncode, ended.stderr) == (0, ""), file.name
+        ends[file.name] = ended.stdout.splitlines()[-1].partition(" ")[2]
+        assert name in ended.stdout
+
+    assert sorted(ends.values()) == ["Completed"] * 3 + ["the operation has no job"] * 3
+
+
+def test_recorded_results_replay(azure: Simulator, track: list[str], shared: Path) -> None:
+    """``Location`` ends with the resource, not with a job."""
+    files = sorted((shared / "recorded/operations").glob("operationresults-*.json"))
+    bodies = [json.loads(file.read_text())["body"] for file in files]
+    put_operation(azure, *sorted(bodies, key=bool))
     ended = run(*track, f"--operation={OPERATION}", **azure.identity_environ)
 
-    assert ended.returncode == 3
-    assert JOB in ended.stdout
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.endswith("the operation has no job\n")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +405,7 @@ def test_recorded_operations_replay(azure: Simulator, track: list[str], shared: 
     [
         (["--vault=v", "--job=j"], "write the resource id"),
         (["--vault=v"], "one of the arguments --job --operation is required"),
-        (["--vault=v", "--job=a/b"], "write the GUID of a job"),
+        (["--vault=v", "--job=a/b"], "write the GUID or resource id of a job"),
         (["--vault=v", "--job=j", "--interval=1ms"], "write 100ms or more"),
     ],
 )
