@@ -205,6 +205,7 @@ def tick(instant: datetime) -> int:
     return ticks.from_datetime(instant)
 
 
+@pytest.mark.stack
 def test_fifty_thousand_jobs_in_one_vault(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over all pages; the series of individual jobs stay within their limit."""
     fleet = sized_fleet(

@@ -37,9 +37,9 @@ BY_GRAPH = "[{management_group: mg-sized, source: resource_graph}]"
 _OF_THE_REFRESH = re.compile("azure_backup_vault_(refresh_duration|refresh_interval)_seconds")
 
 
-def a_fleet() -> Fleet:
-    """3 vaults in 2 subscriptions with 200 jobs, 5 of which run, a fifth of the items fails."""
-    return sized_fleet(vaults=3, jobs=200, running=5, failing=0.2, subscriptions=2, anchor=NOW)
+def a_fleet(jobs: int = 60) -> Fleet:
+    """3 vaults in 2 subscriptions with these jobs, 5 of which run; a fifth of the items fails."""
+    return sized_fleet(vaults=3, jobs=jobs, running=5, failing=0.2, subscriptions=2, anchor=NOW)
 
 
 @pytest.fixture
@@ -47,6 +47,12 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steered]:
     with steered(monkeypatch, a_fleet(), page_size=1000) as stage:
         stage.configure(vaults="[]", discovery=BY_GRAPH)
         yield stage
+
+
+def many_jobs(jobs: int) -> Fleet:
+    """5 vaults with these jobs of a few items, so that few details are read."""
+    every = timedelta(hours=3)
+    return sized_fleet(vaults=5, jobs=jobs, jobs_per_item=50, every=every, anchor=NOW)
 
 
 def calls(reads: list[tuple[str, str, str]]) -> Counter[str]:
@@ -65,7 +71,7 @@ def test_both_sources_make_the_same_page_series_by_series(
     """Also while jobs start, progress and end, change their names and fail."""
     pages: dict[str, list[set[str]]] = {}
     for source in ("arm", "resource_graph"):
-        fleet = a_fleet() if group == "mg-sized" else demo_fleet(anchor=NOW)
+        fleet = a_fleet(jobs=200) if group == "mg-sized" else demo_fleet(anchor=NOW)
         with steered(monkeypatch, fleet, page_size=1000) as stage:
             stage.configure(
                 vaults="[]", discovery=f"[{{management_group: {group}, source: {source}}}]"
@@ -94,7 +100,7 @@ def test_one_query_lists_the_jobs_of_all_vaults(stage: Steered) -> None:
 
 
 def test_a_long_answer_is_read_over_all_its_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    with steered(monkeypatch, sized_fleet(vaults=5, jobs=2500, anchor=NOW)) as stage:
+    with steered(monkeypatch, many_jobs(2500)) as stage:
         stage.configure(vaults="[]", discovery=BY_GRAPH, metrics="{window: 8d, job_series: none}")
         reads = calls(stage.refresh())
 
@@ -105,8 +111,7 @@ def test_a_long_answer_is_read_over_all_its_pages(monkeypatch: pytest.MonkeyPatc
 def test_queries_wait_for_the_quota_and_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two queries in five seconds: the first tells what is left, so none is refused."""
     quota = RateLimit(2, timedelta(seconds=5))
-    fleet = sized_fleet(vaults=5, jobs=4500, anchor=NOW)
-    with steered(monkeypatch, fleet, graph_quota=quota) as stage:
+    with steered(monkeypatch, many_jobs(4500), graph_quota=quota) as stage:
         stage.configure(vaults="[]", discovery=BY_GRAPH, metrics="{window: 8d, job_series: none}")
         stage.refresh()
 
@@ -231,7 +236,7 @@ def test_details_have_the_whole_budget_where_no_lists_are_read(
     """And their vaults' interval is not stretched by details that wait."""
     reads = Counter[str]()
     for discovery in (BY_ARM, BY_GRAPH):
-        with steered(monkeypatch, sized_fleet(vaults=12, jobs=2400, anchor=NOW)) as stage:
+        with steered(monkeypatch, sized_fleet(vaults=12, jobs=1500, anchor=NOW)) as stage:
             stage.configure(vaults="[]", discovery=discovery, azure=stage.azure(requests=150))
             for _ in range(12):
                 reads[discovery] += calls(stage.refresh())["detail"]
