@@ -56,6 +56,10 @@ check: lint type lock-check generate-check test ## Everything a change must pass
 
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests (flags: ARGS="-k name")
+	$(BIN)/python -m pytest -n auto -m "not stack" $(ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/.dev ## Run them and list the lines that no test runs (three times as slow)
 	$(BIN)/python -m pytest -n auto --cov -m "not stack" $(ARGS)
 
 .PHONY: stack-test
