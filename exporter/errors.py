@@ -71,7 +71,8 @@ class ArmError(Exception):
         retryable: bool = False,
         retry_after: timedelta | None = None,
     ) -> None:
-        super().__init__(message)
+        # Azure ends its sentences; advice follows ours.
+        super().__init__(message.rstrip(". "))
         self.kind = kind
         self.retryable = retryable
         self.retry_after = retry_after

@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from exporter.backup.job_filter import ListedJob
     from exporter.backup.model import BackupJob
 
-_FITS_IDS: Final = 130
-_FITS_ERRORS: Final = 160
+_FITS_ALL_WORDS: Final = 120
+_FITS_IDS: Final = 150
+_FITS_ERRORS: Final = 180
+_STATUS: Final = 11
+_TASKS: Final = 16
 _GIBIBYTE: Final = 2**30
 _MEBIBYTE: Final = 2**20
 
@@ -38,32 +41,37 @@ def job_table(
     Args:
         jobs: All of them.
         now: For the time that running jobs take so far.
-        width: Columns of the terminal; a narrow one shows neither ids nor errors.
+        width: Columns of the terminal; a narrow one shows neither ids nor errors, and only how
+            many tasks have completed.
         details: Whether sizes and tasks have been read.
         rows: At most; the rest is counted.
     """
-    ids, errors = width >= _FITS_IDS, width >= _FITS_ERRORS
+    narrow, ids, errors = width < _FITS_ALL_WORDS, width >= _FITS_IDS, width >= _FITS_ERRORS
     shown = jobs[:rows]
     table = Table(
         title=f"{len(jobs)} job(s) at {now:%Y-%m-%d %H:%M:%S} UTC",
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        show_edge=not narrow,
         pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=(0, 0 if narrow else 1, 0, 0),
     )
-    for name in ("started (UTC)", "status", "operation", "item", "vault"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("started (UTC)", "status"))
+    table.add_column("started", no_wrap=True)
+    table.add_column("status", no_wrap=True, max_width=None if errors else _STATUS)
+    for name in ("operation", "item", "vault"):
+        table.add_column(name, overflow="fold")
     table.add_column("duration", justify="right", no_wrap=True)
     if details:
         table.add_column("size", justify="right", no_wrap=True)
-        table.add_column("tasks", overflow="fold")
+        # The name of a task is not worth a second line.
+        table.add_column("tasks", no_wrap=True, max_width=max(_TASKS, width - _FITS_ERRORS))
     if ids:
         table.add_column("job id", no_wrap=True)
     if errors:
         table.add_column("error", overflow="fold")
     for vault, job in shown:
         cells = [
-            Text(f"{job.start_time:%m-%d %H:%M}" if job.start_time else ""),
+            Text(_started(job, now, short=narrow)),
             Text(safe(job.status), style=STYLES.get(job.status, "")),
             Text(safe(operation_text(job))),
             Text(safe(job.item)),
@@ -71,7 +79,7 @@ def job_table(
             Text(_duration(job, now)),
         ]
         if details:
-            cells += [Text(size_text(job)), Text(_tasks(job))]
+            cells += [Text(size_text(job)), Text(_tasks(job, short=narrow))]
         if ids:
             cells.append(Text(safe(job.job_id)))
         if errors:
@@ -115,14 +123,22 @@ def _duration(job: BackupJob, now: datetime) -> str:
     return span(timedelta(seconds=job.duration_seconds))
 
 
-def _tasks(job: BackupJob) -> str:
+def _started(job: BackupJob, now: datetime, *, short: bool) -> str:
+    """The day can be left out where it is today."""
+    if job.start_time is None:
+        return ""
+    today = short and job.start_time.date() == now.date()
+    return f"{job.start_time:{'%H:%M' if today else '%m-%d %H:%M'}}"
+
+
+def _tasks(job: BackupJob, *, short: bool) -> str:
     """How many have completed, and which one is next; empty where there are none."""
     tasks = job.detail.tasks if job.detail else ()
     rest = [task for task in tasks if task.status != "Completed"]
     if not tasks:
         return ""
     share = f"{len(tasks) - len(rest)}/{len(tasks)}"
-    return safe(f"{share} {rest[0].name}" if rest else share)
+    return safe(f"{share} {rest[0].name}" if rest and not short else share)
 
 
 def _errors(job: BackupJob) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rich.live import Live
 
 from exporter.backup.job_filter import JobFilter, ListedJob, newest_first, no_details
+from exporter.backup.model import FINISHED_STATUSES, RUNNING_STATUSES
 from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain, say
 from exporter.cli.job_records import as_json, heading, line
 from exporter.cli.job_table import job_table
@@ -26,16 +27,21 @@ from exporter.refresh.collector import Collector
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from rich.console import Console
+    from rich.table import Table
+
     from exporter.config import Config
 
 _LOOK_SECONDS: Final = 0.5
-_FRAME_ROWS: Final = 7
-"""Lines of a table that are no jobs."""
+_STATUSES: Final = (*sorted(RUNNING_STATUSES, reverse=True), *FINISHED_STATUSES)
+_LINES_OF_A_JOB: Final = 3
+"""In a narrow window, at most as a rule."""
 
 
 def run(options: Namespace) -> int:
     """Print the jobs; a fault when some vault could not be read."""
     set_up_logging("error", "logfmt")
+    _wonder_at(options.status)
     wanted = JobFilter(
         since=options.since,
         statuses=frozenset(one.strip().lower() for one in options.status.split(",") if one.strip()),
@@ -65,6 +71,13 @@ def run(options: Namespace) -> int:
         with waiting("Reading job lists ..."):
             collector.run_once()
         return _print(view, json=options.json)
+
+
+def _wonder_at(statuses: str) -> None:
+    """Azure may know more statuses than this program: a hint, no fault."""
+    for one in filter(None, map(str.strip, statuses.split(","))):
+        if one.lower() not in map(str.lower, _STATUSES):
+            complain(f"--status {one}: Azure is known to say {', '.join(_STATUSES)}", OK)
 
 
 def _only(config: Config, wanted: JobFilter) -> Config:
@@ -150,18 +163,24 @@ def _follow_on_terminal(view: _View) -> None:
     out = console()
     with Live(console=out, screen=True, auto_refresh=False) as live:
         while True:
-            table = job_table(
-                view.jobs,
-                now=view.clock.now(),
-                width=out.width,
-                details=view.details,
-                rows=max(1, out.height - _FRAME_ROWS - len(view.problems)),
-            )
-            if problems := view.problems:
-                notes = [str(table.caption or ""), *map(safe, problems)]
-                table.caption = "\n".join(filter(None, notes))
-            live.update(table, refresh=True)
+            live.update(_screenful(view, out), refresh=True)
             time.sleep(_LOOK_SECONDS)
+
+
+def _screenful(view: _View, out: Console) -> Table:
+    """As many of the newest jobs as fit, with the problems."""
+    jobs, problems, now = view.jobs, view.problems, view.clock.now()
+    rows = min(len(jobs), out.height)
+    while True:
+        table = job_table(jobs, now=now, width=out.width, details=view.details, rows=rows)
+        if problems:
+            notes = [str(table.caption or ""), *map(safe, problems)]
+            table.caption = "\n".join(filter(None, notes))
+        # A name that does not fit its column takes more lines than one.
+        surplus = len(out.render_lines(table)) - out.height
+        if surplus <= 0 or rows <= 1:
+            return table
+        rows = max(1, rows - -(-surplus // _LINES_OF_A_JOB))
 
 
 def _follow_by_lines(view: _View) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -166,6 +167,46 @@ def test_a_terminal_gets_a_table_with_colours(azure: Simulator, config: str, col
     assert "\u202e" not in terminal.raw
     assert all(len(line) <= columns for line in terminal.text.splitlines())
     assert ("job id" in terminal.text) == (columns == 160)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_job_takes_one_line_of_a_usual_terminal(
+    azure: Simulator, config: str, columns: int
+) -> None:
+    details = ("--since=30d", "--details")
+    with Terminal(
+        "jobs", config, *details, environment=azure.identity_environ, columns=columns
+    ) as terminal:
+        assert terminal.ended() == 0
+
+    assert (
+        len(re.findall("^ ?(?:[0-9-]{5} )?[0-9:]{5} .* vault-000[01] .*/[12]", terminal.text, re.M))
+        == 16
+    )
+
+
+def test_watching_shows_as_many_jobs_as_fit(azure: Simulator, config: str) -> None:
+    """In so narrow a window a job takes several lines."""
+    with Terminal(
+        "jobs",
+        config,
+        "--since=30d",
+        "--watch",
+        environment=azure.identity_environ,
+        columns=60,
+        rows=16,
+    ) as terminal:
+        terminal.see("16 job(s) at ", "older ones do not fit")
+
+
+def test_a_status_that_azure_does_not_know_is_wondered_at(azure: Simulator, config: str) -> None:
+    ended = run("jobs", config, "--status=fialed,failed", **azure.identity_environ)
+
+    assert ended.returncode == 0
+    assert (
+        "--status fialed: Azure is known to say InProgress, Cancelling, Completed" in ended.stderr
+    )
+    assert "--status failed" not in ended.stderr
 
 
 def test_no_color_is_obeyed(azure: Simulator, config: str) -> None:
