@@ -20,7 +20,7 @@ from exporter.cli.tracker import Tracker
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.config.model import Azure
-from exporter.errors import ArmError, ConfigError
+from exporter.errors import ArmError, ConfigError, ErrorKind
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.refresh.advice import ADVICE, BACKUP_VAULT_ADVICE
 
@@ -40,6 +40,9 @@ _CODES: Final = {
     "Cancelled": _CANCELLED,
 }
 _WORST_LAST: Final = (OK, _WITH_WARNINGS, _CANCELLED, _FAILED, FAULT)
+_OURS: Final = {
+    ErrorKind.NOT_FOUND: "check the ids; `azure-backup-exporter jobs` lists the jobs there are"
+}
 _DEFAULT_FILE: Final = Path("config.yaml")
 
 
@@ -80,7 +83,7 @@ def run(options: Namespace) -> int:
             return _follow_operation(tracker, view, options.operation)
     except ArmError as error:
         advice = ADVICE if VAULT_ID.fullmatch(options.vault) else BACKUP_VAULT_ADVICE
-        todo = advice[error.kind].format(scope=options.vault)
+        todo = (advice | _OURS)[error.kind].format(scope=options.vault)
         return complain(safe(f"{error}. What to do: {todo}."), FAULT)
     except KeyboardInterrupt:
         complain("left; what runs in Azure goes on", FAULT)

@@ -264,7 +264,10 @@ def test_a_429_and_a_fault_of_azure_are_waited_out(azure: Simulator, track: list
 
 @pytest.mark.parametrize(
     ("kind", "advice"),
-    [("forbidden", "assign the role Backup Reader on"), ("job_not_found", "it may have been")],
+    [
+        ("forbidden", "assign the role Backup Reader on"),
+        ("job_not_found", "lists the jobs there are"),
+    ],
 )
 def test_a_fault_that_stays_ends_it_with_advice(
     azure: Simulator, track: list[str], kind: Any, advice: str
