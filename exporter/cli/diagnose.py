@@ -89,5 +89,6 @@ def _calls(config: Config) -> Iterator[str]:
 def _call(check: Check, aliases: Aliases) -> str:
     """One call, told by codes alone: Azure's sentences are full of names."""
     name = check.call if check.call == SIGN_IN else f"{check.call} of {aliases.scope(check.scope)}"
-    why = ", ".join(filter(None, [code_of(check.note), way_of(check.note)]))
-    return f"{name}: {check.verdict.value}{f' ({why})' if why else ''}"
+    took = f"{check.seconds * 1000:.0f} ms" if check.seconds else ""
+    more = ", ".join(filter(None, [code_of(check.note), way_of(check.note), took]))
+    return f"{name}: {check.verdict.value}{f' ({more})' if more else ''}"

@@ -43,6 +43,7 @@ class Check:
         verdict: How it ended.
         note: What it found, or Azure's words.
         fix: What to do; more than one line where a command is to be copied.
+        seconds: How long it took, with attempts that failed; 0 when not asked.
     """
 
     call: str
@@ -50,6 +51,7 @@ class Check:
     verdict: Verdict
     note: str = ""
     fix: str = ""
+    seconds: float = 0.0
 
 
 class AccessChecks:
@@ -145,15 +147,22 @@ class AccessChecks:
         if self._hurdle is not None:
             note = f"because of the {self._hurdle.value} above"
             return Check(call=name, scope=scope, verdict=Verdict.NOT_ASKED, note=note)
+        verdict, advice, started = Verdict.WORKS, "", self._clock.monotonic()
         try:
             note = call()
         except ArmError as error:
-            verdict = judge(error)
+            verdict, note = judge(error), str(error)
             if verdict is Verdict.NETWORK:
                 self._hurdle = verdict
-            advice = fix(verdict, str(error), scope=scope, action=action, who=self.identity)
-            return Check(call=name, scope=scope, verdict=verdict, note=str(error), fix=advice)
-        return Check(call=name, scope=scope, verdict=Verdict.WORKS, note=note)
+            advice = fix(verdict, note, scope=scope, action=action, who=self.identity)
+        return Check(
+            call=name,
+            scope=scope,
+            verdict=verdict,
+            note=note,
+            fix=advice,
+            seconds=self._clock.monotonic() - started,
+        )
 
     @property
     def _give_up_at(self) -> float:

@@ -101,8 +101,8 @@ def test_it_says_what_a_report_needs(azure: Simulator, sign_in: SignIn, config: 
     assert "discovery: by subscription_id, source arm, filters: include.name" in report
     assert re.search(r"Resource Manager: reached in \d+ ms \(HTTP 401 without a token\)", report)
     assert re.search(r"sign-in: reached in \d+ ms", report)
-    assert "job list of subscription-1/group-1/vault-1: works" in report
-    assert report.count("missing role (403 AuthorizationFailed)") == 1
+    assert re.search(r"job list of subscription-1/group-1/vault-1: works \(\d+ ms\)", report)
+    assert len(re.findall(r"missing role \(403 AuthorizationFailed, \d+ ms\)", report)) == 1
 
 
 def test_a_refused_sign_in_is_told_by_its_code(
@@ -111,7 +111,7 @@ def test_a_refused_sign_in_is_told_by_its_code(
     sign_in.refusal = f"AADSTS7000215: Invalid client secret for app '{CLIENT}' in {TENANT}."
     report = run("diagnose", config, REQUESTS_CA_BUNDLE=str(sign_in.ca_file)).stdout
 
-    assert "sign-in: no token (AADSTS7000215)" in report
+    assert "sign-in: no token (AADSTS7000215, " in report
     assert CLIENT not in report
     assert TENANT not in report
     assert [one.api for one in azure.requests] == ["other"]
@@ -122,7 +122,7 @@ def test_hosts_that_cannot_be_reached_are_told_with_the_reason(config: str) -> N
     report = run("diagnose", config).stdout
 
     assert "sign-in: not reached (TLS)" in report
-    assert "sign-in: network (TLS)" in report
+    assert "sign-in: network (TLS, " in report
 
 
 def test_a_bad_configuration_is_counted_not_quoted(tmp_path: Path) -> None:
