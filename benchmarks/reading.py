@@ -52,7 +52,8 @@ def measure(*, smoke: bool) -> Iterator[Figure]:
     jobs, repeat = (40, 1) if smoke else (1000, 3)
     with azure(1, jobs) as service, mock.patch.dict(os.environ, service.environ):
         reader = _Reader(service)
-        listed, history = cpu_seconds(reader.list, repeat)
+        history = reader.list(History())
+        listed, _ = cpu_seconds(lambda: reader.list(history), repeat)
         detailed, _ = cpu_seconds(lambda: reader.details(history), repeat)
         scale = 1000 / len(history.jobs)
         try:
@@ -62,7 +63,9 @@ def measure(*, smoke: bool) -> Iterator[Figure]:
         else:
             listed_by_it = cpu_seconds(official.list, repeat)[0] * scale
             detailed_by_it = cpu_seconds(lambda: official.details(history), repeat)[0] * scale
-    yield _figure("1,000 jobs listed, parsed and merged", listed * scale, listed_by_it, "≤ 0.03 s")
+    yield _figure(
+        "1,000 jobs listed again, parsed and merged", listed * scale, listed_by_it, "≤ 0.03 s"
+    )
     yield _figure(
         "1,000 details: GET, parse, model, render",
         detailed * scale,
@@ -103,12 +106,13 @@ class _Reader:
             metrics=metrics,
         )
 
-    def list(self) -> History:
+    def list(self, known: History) -> History:
+        """The list over the whole look-back, merged into what is known."""
         now = datetime.now(UTC)
         window = next_window(History(), now, settings())
         listing = self._api.listing(self.vault, window)
         jobs = self._api.read_list(listing, self._gate, give_up_at=_FOREVER)
-        return prune(merge_list(History(), jobs, window, settings()), now, settings())
+        return prune(merge_list(known, jobs, window, settings()), now, settings())
 
     def details(self, history: History) -> None:
         jobs: list[BackupJob] = []

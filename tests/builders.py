@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec import structs
+
 from exporter.backup.history import History, Window, merge_list
 from exporter.backup.model import BackupJob, JobDetail, JobSeries, Settings, Task, Vault
 
@@ -43,7 +45,7 @@ def a_job(job_id: str = "j1", **changes: Any) -> BackupJob:
         end_time=ended,
         duration_seconds=1200.0,
     )
-    return replace(job, **changes)
+    return structs.replace(job, **changes)
 
 
 def a_running_job(job_id: str = "r1", **changes: Any) -> BackupJob:
@@ -60,7 +62,7 @@ def a_detail(**changes: Any) -> JobDetail:
         ),
         backup_size_bytes=2.0**20,
     )
-    return replace(detail, **changes)
+    return structs.replace(detail, **changes)
 
 
 def settings(**changes: Any) -> Settings:

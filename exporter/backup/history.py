@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from msgspec import structs
+
 from exporter.backup.items import newest_finished, subject_of
 from exporter.backup.model import FINISHED_STATUSES, BackupJob, Settings, Subject
 
@@ -179,7 +181,7 @@ def merge_details(history: History, reading: DetailReading) -> History:
     """
     read = {job.job_id: job for job in reading.jobs}
     jobs = {
-        job_id: replace(job, detail=None) if job.running and job_id not in read else job
+        job_id: structs.replace(job, detail=None) if job.running and job_id not in read else job
         for job_id, job in history.jobs.items()
         if not (job.running and job_id in reading.gone and job_id in history.missing)
     }
@@ -292,7 +294,7 @@ def _reconcile(known: BackupJob | None, new: BackupJob) -> BackupJob:
     if not known.running and new.running:
         return known
     if new.detail is None and known.running == new.running:
-        new = replace(new, detail=known.detail)
+        new = structs.replace(new, detail=known.detail)
     # The same object for the same job: memory stays flat over thousands of refreshes.
     return known if new == known else new
 

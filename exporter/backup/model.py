@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 RUNNING_STATUSES: Final = frozenset({"InProgress", "Cancelling"})
 """Statuses of jobs without an end (FACTS 4)."""
 
@@ -55,8 +57,9 @@ class Vault:
         return VaultKey(self.subscription_id, self.resource_group, self.name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+# There are many of these: a Struct is made ten times faster than a frozen dataclass, and the
+# garbage collector need not look at what cannot lead back to itself.
+class Task(Struct, frozen=True, kw_only=True, gc=False):
     """One step of a job (``tasksList``).
 
     Attributes:
@@ -86,8 +89,7 @@ class JobError(NamedTuple):
     title: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobDetail:
+class JobDetail(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What only the detail of a job carries (``extendedInfo``).
 
     Attributes:
@@ -105,8 +107,7 @@ class JobDetail:
     estimated_remaining_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackupJob:
+class BackupJob(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One run of one operation (Backup, Restore, ...) on one protected item.
 
     Texts are empty when Azure sent none. Everything but ``job_id`` may change while the job

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import sys
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pydantic import TypeAdapter
+from msgspec import Struct, structs
+from msgspec.json import Decoder, encode
 
 from exporter.backup.history import History, OlderFailures, TaskSuccess
 from exporter.backup.model import BackupJob, Subject
@@ -63,21 +65,19 @@ class Decoded(NamedTuple):
 class _Kind(NamedTuple):
     """One kind of record, named like the attribute of ``History`` it comes from."""
 
-    key: TypeAdapter[Any]
-    value: TypeAdapter[Any]
+    key: Decoder[Any]
+    value: Decoder[Any]
     instants: Callable[[Any], tuple[datetime | None, ...]]
 
 
 _KINDS: Final = {
-    "jobs": _Kind(
-        TypeAdapter(str), TypeAdapter(BackupJob), lambda job: (job.start_time, job.end_time)
-    ),
-    "ends": _Kind(TypeAdapter(tuple[Subject, str]), TypeAdapter(datetime), lambda at: (at,)),
+    "jobs": _Kind(Decoder(str), Decoder(BackupJob), lambda job: (job.start_time, job.end_time)),
+    "ends": _Kind(Decoder(tuple[Subject, str]), Decoder(datetime), lambda at: (at,)),
     "task_successes": _Kind(
-        TypeAdapter(tuple[Subject, str]), TypeAdapter(TaskSuccess), lambda success: (success.at,)
+        Decoder(tuple[Subject, str]), Decoder(TaskSuccess), lambda success: (success.at,)
     ),
     "older_failures": _Kind(
-        TypeAdapter(Subject), TypeAdapter(OlderFailures), lambda failures: (failures.newest,)
+        Decoder(Subject), Decoder(OlderFailures), lambda failures: (failures.newest,)
     ),
 }
 
@@ -85,15 +85,13 @@ _KINDS: Final = {
 def changes(old: History, new: History) -> Changes:
     """The difference; a history keeps the same object for an unchanged job, so it is cheap."""
     found = Changes([], [])
-    for name, kind in _KINDS.items():
+    for name in _KINDS:
         before, after = getattr(old, name), getattr(new, name)
         for key, value in after.items():
             known = before.get(key)
             if known is not value and known != value:
-                found.written.append(Record(name, _text(kind.key, key), _body(kind.value, value)))
-        found.dropped.extend(
-            RecordKey(name, _text(kind.key, key)) for key in before if key not in after
-        )
+                found.written.append(Record(name, _text(key), _body(value)))
+        found.dropped.extend(RecordKey(name, _text(key)) for key in before if key not in after)
     return found
 
 
@@ -104,24 +102,37 @@ def decode(records: Iterable[tuple[bytes, bytes, bytes]]) -> Decoded:
     for name, key, body in records:
         try:
             kind = _KINDS[name.decode()]
-            value = kind.value.validate_json(body, strict=True)
-            read_key = kind.key.validate_json(key, strict=True)
+            value = kind.value.decode(body)
+            read_key = kind.key.decode(key)
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
             unreadable += 1
             continue
         if any(at and at.tzinfo is None for at in kind.instants(value)):
             unreadable += 1
             continue
-        found[name.decode()][read_key] = value
+        found[name.decode()][_shared(read_key)] = _shared(value)
     return Decoded(History(**found), unreadable)
 
 
-def _body(adapter: TypeAdapter[Any], value: object) -> str:
+def _shared(value: Any) -> Any:
+    """The same with each text kept once for all records, as the parser keeps a job's."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, tuple):
+        make = getattr(type(value), "_make", tuple)
+        return make(map(_shared, value))
+    if isinstance(value, Struct):
+        texts = {name: _shared(getattr(value, name)) for name in value.__struct_fields__}
+        return structs.replace(value, **texts)
+    return value
+
+
+def _body(value: object) -> str:
     if isinstance(value, BackupJob) and value.running:
         # Tasks of an earlier reading would look fresh.
-        value = replace(value, detail=None)
-    return _text(adapter, value)
+        value = structs.replace(value, detail=None)
+    return _text(value)
 
 
-def _text(adapter: TypeAdapter[Any], value: object) -> str:
-    return adapter.dump_json(value, exclude_defaults=True).decode()
+def _text(value: object) -> str:
+    return encode(value).decode()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec import structs
 
 from exporter.backup.history import (
     FULL_READ_EVERY,
@@ -250,7 +251,7 @@ def test_a_job_without_any_instant_is_kept_while_azure_lists_it() -> None:
 def test_the_newest_completion_of_each_task_is_kept() -> None:
     """Under the spelling of the newest job."""
     older = a_job("1", ended=hours_ago(9), detail=a_detail())
-    tasks = tuple(replace(task, name=task.name.upper()) for task in a_detail().tasks[:1])
+    tasks = tuple(structs.replace(task, name=task.name.upper()) for task in a_detail().tasks[:1])
     newer = a_job("2", ended=hours_ago(1), detail=a_detail(tasks=tasks))
 
     history = a_history(newer, older)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.backup.history import (
@@ -95,7 +95,7 @@ def history_of(body: dict[str, Any], *, is_list: bool) -> tuple[History, Counter
         return merge_list(History(), page.jobs, ALL, SETTINGS), page.problems
     problems: Counter[str] = Counter()
     job = parse_job_detail(body, problems)
-    listed = merge_list(History(), [replace(job, detail=None)], ALL, SETTINGS)
+    listed = merge_list(History(), [structs.replace(job, detail=None)], ALL, SETTINGS)
     return merge_details(listed, DetailReading(jobs=[job])), problems
 
 

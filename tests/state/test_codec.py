@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from exporter.backup.history import History, OlderFailures
 from exporter.backup.items import subject_of
@@ -53,7 +54,7 @@ def test_every_history_reads_back(jobs: list[BackupJob], instant: datetime) -> N
 
     found, unreadable = decode(stored(changes(History(), history).written))
 
-    kept = {k: replace(j, detail=None) if j.running else j for k, j in history.jobs.items()}
+    kept = {k: structs.replace(j, detail=None) if j.running else j for k, j in history.jobs.items()}
     assert found == replace(history, jobs=kept, read_at=None, full_read_at=None)
     assert not unreadable
 
