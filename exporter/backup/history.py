@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -191,7 +192,10 @@ def merge_details(history: History, reading: DetailReading) -> History:
 
 
 def prune(history: History, now: datetime, settings: Settings) -> History:
-    """Forget jobs that no family shows any more, and items that had none for ``forget_after``."""
+    """Forget jobs that no family shows any more, and items that had none for ``forget_after``.
+
+    So are details: of a finished job, only those of an item's newest and within the window show.
+    """
     keep_from, remember_from = _keep_from(now, settings), remembered_from(now, settings)
     newest = newest_finished(history.jobs.values())
     newest_ids = {
@@ -200,7 +204,9 @@ def prune(history: History, now: datetime, settings: Settings) -> History:
         if job.ended_at is None or job.ended_at >= remember_from
     }
     jobs = {
-        job_id: job
+        job_id: structs.replace(job, detail=None)
+        if job.detail and job_id not in newest_ids and not in_window(job, now, settings)
+        else job
         for job_id, job in history.jobs.items()
         if job.running or job_id in newest_ids or job.ended_at is None or job.ended_at >= keep_from
     }
@@ -220,6 +226,11 @@ def prune(history: History, now: datetime, settings: Settings) -> History:
         task_successes={k: v for k, v in history.task_successes.items() if k[0] in subjects},
         without_detail=history.without_detail & jobs.keys(),
     )
+
+
+def in_window(job: BackupJob, now: datetime, settings: Settings) -> bool:
+    """Whether the job runs, or ended within ``metrics.window``."""
+    return job.running or job.ended_at is None or now - job.ended_at <= settings.window
 
 
 def remembered_from(now: datetime, settings: Settings) -> datetime:
@@ -277,7 +288,7 @@ def _merge(history: History, new: Iterable[BackupJob]) -> History:
         for task in job.detail.tasks if job.detail else ():
             if task.status != "Completed":
                 continue
-            key = (subject, task.name.lower())
+            key = (subject, sys.intern(task.name.lower()))
             if key not in task_successes or task_successes[key].at <= ended:
                 task_successes[key] = TaskSuccess(task=task.name, at=ended)
     return replace(history, jobs=jobs, ends=ends, task_successes=task_successes)

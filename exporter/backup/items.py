@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ def subject_of(job: BackupJob) -> Subject:
     return Subject(
         job.backup_management_type,
         job.container,
-        job.item.lower(),
+        sys.intern(job.item.lower()),
         job.operation,
         job.backup_type,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exporter.backup.history import History, TaskSuccess, last_successes
+from exporter.backup.history import History, TaskSuccess, in_window, last_successes
 from exporter.backup.items import (
     age_order,
     fuller_subjects,
@@ -102,11 +102,6 @@ def individual_jobs(history: History, now: datetime, settings: Settings) -> list
         if in_window(job, now, settings) and (job.running or settings.job_series is JobSeries.ALL)
     ]
     return sorted(jobs, key=age_order, reverse=True)
-
-
-def in_window(job: BackupJob, now: datetime, settings: Settings) -> bool:
-    """Whether the job runs, or ended within ``metrics.window``."""
-    return job.running or job.ended_at is None or now - job.ended_at <= settings.window
 
 
 def _keys(vault: Vault, history: History) -> Callable[[BackupJob], ItemKey]:

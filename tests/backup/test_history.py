@@ -219,6 +219,19 @@ def test_failures_count_beyond_the_look_back() -> None:
     assert item.consecutive_failures == 0
 
 
+def test_details_that_no_series_shows_are_forgotten() -> None:
+    """They are most of a job's memory; what the item needs of them outlives them."""
+    newest = a_job("newest", ended=hours_ago(1), detail=a_detail(tasks=()))
+    good = a_job("good", ended=hours_ago(25), detail=a_detail())
+    history = prune(a_history(newest, good), NOW, settings())
+    alone = prune(a_history(good), NOW, settings())
+
+    assert [name for name, job in history.jobs.items() if job.detail] == ["newest"]
+    assert {success.at for success in history.task_successes.values()} == {hours_ago(25)}
+    assert prune(history, NOW, settings()).jobs["good"] is history.jobs["good"]
+    assert alone.jobs["good"].detail, "the newest of an item is shown however old"
+
+
 def test_an_item_is_forgotten_after_a_time_without_any_job() -> None:
     history = a_history(a_job(detail=a_detail(), ended=NOW))
     just_before = prune(history, NOW + timedelta(days=35), settings())
