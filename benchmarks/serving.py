@@ -100,6 +100,16 @@ def details_wait(page: bytes) -> int:
     return sum(map(int, waiting))
 
 
+def lists_read(page: bytes) -> int:
+    """How many pages of job lists Azure has answered."""
+    found = re.findall(
+        rb'^azure_backup_exporter_api_requests_total\{api="backup_jobs_list",code="200"\} (\S+)$',
+        page,
+        re.MULTILINE,
+    )
+    return int(sum(map(float, found)))
+
+
 def own(page: bytes, name: str) -> int:
     """The sum of a family about the exporter itself."""
     pattern = rb"^azure_backup_exporter_%s(?:\{.*\})? (\S+)$" % name.encode()
