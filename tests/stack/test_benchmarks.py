@@ -25,5 +25,13 @@ def test_every_benchmark_runs() -> None:
     )
 
     assert ended.returncode == 0, ended.stderr
-    for what in ("page of", "scrape of", "jobs listed", "start:", "requests of", "model of"):
+    for what in (
+        "page of",
+        "scrape of",
+        "jobs listed",
+        "start:",
+        "idle",
+        "requests of",
+        "model of",
+    ):
         assert what in ended.stdout
