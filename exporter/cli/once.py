@@ -6,13 +6,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from prometheus_client import generate_latest
-
 from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain
 from exporter.cli.logs import set_up_logging
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.errors import ArmError, ConfigError
+from exporter.metrics.exposition import registry_text
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
 from exporter.refresh.collector import Collector
@@ -35,7 +34,7 @@ def run(options: Namespace) -> int:
     except ArmError as error:
         return complain(error, FAULT)
     collector.run_once()
-    for piece in store.page.text.plain(generate_latest(metrics.registry)):
+    for piece in store.page.text.plain(registry_text(metrics.registry)):
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
     return OK if collector.all_up else FAULT

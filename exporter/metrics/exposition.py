@@ -1,4 +1,4 @@
-"""One vault's samples as text, one text for each family.
+"""One vault's samples as text, one text for each family; and the exporter's own metrics.
 
 Hand-written because ``generate_latest`` costs ten times the CPU (docs/performance.md): the label
 text of an item is built once for all its families, and that of a job begins with its item's.
@@ -8,6 +8,7 @@ Samples read the same in text 0.0.4 and OpenMetrics, so the texts serve both.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from exporter.backup.model import ItemKey, VaultKey
@@ -21,6 +22,8 @@ from exporter.metrics.families import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from prometheus_client import CollectorRegistry
 
     from exporter.backup.rollup import Rollup
     from exporter.metrics.snapshot import VaultSnapshot
@@ -59,6 +62,33 @@ def job_rows(rollup: Rollup | None) -> Rows:
 def render(families: Sequence[Family[Any]], rows: Rows) -> list[str]:
     """The rows' samples, one text for each family."""
     return [_column(family, rows) for family in families]
+
+
+def registry_text(registry: CollectorRegistry, *, openmetrics: bool = False) -> bytes:
+    """Counters, gauges and histograms of prometheus_client; in OpenMetrics with the page's end."""
+    lines: list[str] = []
+    for metric in registry.collect():
+        suffix = "_total" if metric.type == "counter" else ""
+        headers = header_texts(metric.name + suffix, metric.type, metric.documentation)
+        lines.append(headers[openmetrics])
+        for name, labels, value, *_ in metric.samples:
+            of_sample = f"{{{_labels(tuple(labels), tuple(labels.values()))}}}" if labels else ""
+            lines.append(f"{name}{of_sample} {format_value(value)}\n")
+    if openmetrics:
+        lines.append("# EOF\n")
+    return "".join(lines).encode()
+
+
+@cache
+def header_texts(name: str, kind: str, text: str) -> tuple[str, str]:
+    """HELP and TYPE for text 0.0.4 and for OpenMetrics, which names a counter without _total."""
+    text = text.replace("\\", r"\\").replace("\n", r"\n")
+    quoted = text.replace('"', r"\"")
+    base = name.removesuffix("_total") if kind == "counter" else name
+    return (
+        f"# HELP {name} {text}\n# TYPE {name} {kind}\n",
+        f"# HELP {base} {quoted}\n# TYPE {base} {kind}\n",
+    )
 
 
 def _column(family: Family[Any], rows: Rows) -> str:

@@ -13,11 +13,19 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from isal import isal_zlib
 
-from exporter.metrics.exposition import FAMILIES, item_rows, job_rows, render, vault_rows
+from exporter.metrics.exposition import (
+    FAMILIES,
+    header_texts,
+    item_rows,
+    job_rows,
+    render,
+    vault_rows,
+)
 from exporter.metrics.families import ITEM_FAMILIES, JOB_FAMILIES, VAULT_FAMILIES
 
 if TYPE_CHECKING:
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
 
 _LEVEL: Final = 1
 _RAW: Final = -isal_zlib.MAX_WBITS
+_GZIP: Final = 16 + isal_zlib.MAX_WBITS
 _GZIP_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff"
 
 _DEFLATED_PORTION: Final = 4 * 1024
@@ -119,7 +128,7 @@ class Column:
     joined: Block
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Body:
     """The page in one format, all but the exporter's own metrics."""
 
@@ -127,23 +136,37 @@ class Body:
     checksum: int
     size: int
 
+    @cached_property
+    def _begun(self) -> bytes:
+        """The gzip member without its end.
+
+        One piece, because small ones are dear to send; joined when somebody asks, because large
+        pages change more often than that; kept, because all who ask hold the same.
+        """
+        return b"".join([_GZIP_HEADER, *(piece.deflated for piece in self.blocks)])
+
     def plain(self, tail: bytes) -> Iterator[bytes]:
         """The answer in portions, with the exporter's own metrics at the end.
 
         They are inflated while they are sent: ``size`` and that of the tail say how long it is.
         """
-        for piece in self.blocks:
-            yield from _inflated(piece.deflated)
+        inflater = isal_zlib.decompressobj(wbits=_GZIP)
+        for start in range(0, len(self._begun), _DEFLATED_PORTION):
+            portion = self._begun[start : start + _DEFLATED_PORTION]
+            while portion:
+                yield inflater.decompress(portion, _PLAIN_PORTION)
+                portion = inflater.unconsumed_tail
+        yield inflater.flush()
         yield tail
 
-    def gzip(self, tail: bytes) -> list[bytes]:
-        """The same as the pieces of one gzip member."""
+    def gzip(self, tail: bytes) -> tuple[bytes, bytes]:
+        """The same as one gzip member: what all who ask share, and the rest."""
         compressor = isal_zlib.compressobj(_LEVEL, wbits=_RAW)
         end = compressor.compress(tail) + compressor.flush()
         trailer = struct.pack(
             "<LL", isal_zlib.crc32(tail, self.checksum), (self.size + len(tail)) & 0xFFFFFFFF
         )
-        return [_GZIP_HEADER, *(piece.deflated for piece in self.blocks), end, trailer]
+        return self._begun, end + trailer
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,25 +236,9 @@ def _body(blocks: list[Block]) -> Body:
     return Body(tuple(blocks), _checksum(blocks), sum(piece.size for piece in blocks))
 
 
-def _inflated(deflated: bytes) -> Iterator[bytes]:
-    inflater = isal_zlib.decompressobj(wbits=_RAW)
-    for start in range(0, len(deflated), _DEFLATED_PORTION):
-        portion = deflated[start : start + _DEFLATED_PORTION]
-        while portion:
-            yield inflater.decompress(portion, _PLAIN_PORTION)
-            portion = inflater.unconsumed_tail
-    yield inflater.flush()
-
-
 def _headers(family: Family[Any]) -> tuple[Block, Block]:
-    """HELP and TYPE for text 0.0.4 and for OpenMetrics, which names a counter without _total."""
-    text = family.help.replace("\\", r"\\").replace("\n", r"\n")
-    quoted = text.replace('"', r"\"")
-    base = family.name.removesuffix("_total") if family.type == "counter" else family.name
-    return (
-        block(f"# HELP {family.name} {text}\n# TYPE {family.name} {family.type}\n"),
-        block(f"# HELP {base} {quoted}\n# TYPE {base} {family.type}\n"),
-    )
+    text, openmetrics = header_texts(family.name, family.type, family.help)
+    return block(text), block(openmetrics)
 
 
 _HEADERS: Final = tuple(_headers(family) for family in FAMILIES)

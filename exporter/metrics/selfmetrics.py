@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -16,13 +17,16 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.metrics.fill import FILL_FAMILIES, FillMetrics
 
-Metric = TypeVar("Metric", Counter, Gauge, Histogram)
+Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
 
 _PREFIX: Final = "azure_backup_exporter_"
+_PROCESS_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,28 @@ class OwnFamily:
     type: str
     help: str
     labels: tuple[str, ...]
+
+
+class _Process(Collector):
+    """client_python's metrics about the process.
+
+    At most a second old: to find out how many files are open costs as much as all other metrics.
+    """
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        for kind in (ProcessCollector, PlatformCollector, GCCollector):
+            kind(registry=self._registry)
+        self._collected: list[Metric] = []
+        self._good_until = float("-inf")
+
+    def collect(self) -> list[Metric]:
+        """As they were lately."""
+        now = time.monotonic()
+        if now >= self._good_until:
+            self._good_until = now + _PROCESS_SECONDS
+            self._collected = list(self._registry.collect())
+        return self._collected
 
 
 class SelfMetrics:
@@ -52,9 +78,7 @@ class SelfMetrics:
         self.registry = CollectorRegistry(auto_describe=True)
         self.families: list[OwnFamily] = []
         if process:
-            ProcessCollector(registry=self.registry)
-            PlatformCollector(registry=self.registry)
-            GCCollector(registry=self.registry)
+            self.registry.register(_Process())
         self.build_info = self._add(
             Gauge,
             "build_info",
@@ -162,7 +186,7 @@ class SelfMetrics:
         ):
             family.clear()
 
-    def _add(self, kind: type[Metric], name: str, text: str, *labels: str) -> Metric:
+    def _add(self, kind: type[Instrument], name: str, text: str, *labels: str) -> Instrument:
         self.families.append(
             OwnFamily(name=_PREFIX + name, type=kind.__name__.lower(), help=text, labels=labels)
         )
