@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import yaml
 
+from exporter.config.types import read_duration
+from exporter.web.status import items
+from exporter.web.status.lines import HEALTH
 from tests.processes import ROOT
 from tests.promql import TARGET_LABELS, grouped, selectors, served
 
@@ -63,3 +67,52 @@ def test_the_alerts_go_on_when_the_exporter_moves() -> None:
     with_instance = {by_name(alert) for alert in ALERTS if "instance" in grouped(alert["expr"])}
 
     assert with_instance == {"AzureBackupConfigReloadFailed", "AzureBackupDiscoveryFailed"}
+
+
+def test_the_status_page_judges_by_the_same_thresholds() -> None:
+    """The settings are not in the package; a page that differs from the alerts helps nobody."""
+    settings = yaml.safe_load((ROOT / "deploy/prometheus/settings.yaml").read_text("utf-8"))
+    page = (ROOT / "exporter/web/status/status.html").read_text("utf-8")
+    types = ["", "Other", *items.LATE_AFTER_BY_TYPE]
+    late_after = {}
+    for name in types:
+        after = next(
+            line["after"]
+            for line in settings["late_after"]
+            if re.fullmatch(line["backup_type"], name)
+        )
+        late_after[name] = timedelta.max if after == "never" else read_duration(after)
+
+    assert {
+        name: items.LATE_AFTER_BY_TYPE.get(name, items.LATE_AFTER) for name in types
+    } == late_after
+    named = {one for line in settings["late_after"] for one in line["backup_type"].split("|")}
+    assert named == {*items.LATE_AFTER_BY_TYPE, ".*"}
+    assert settings["backups"] == items.BACKUP
+    assert settings["failures_in_a_row"] == items.FAILURES_IN_A_ROW
+    assert read_duration(settings["one_off"]) == items.ONE_OFF
+    assert settings["already_running"] == items.ALREADY_RUNNING
+    for text in ("30 hours", "4 hours", "8 days", "from 3 jobs in a row", "count for 1 day"):
+        assert text in page
+    for operations in (items.STOPPING, items.RESTORING):
+        assert any(f'"{"|".join(operations)}"' in rule["expr"] for rule in ALL)
+
+
+@pytest.mark.parametrize(
+    ("health", "alert"),
+    [
+        (items.Health.NEVER, "AzureBackupNeverSucceeded"),
+        (items.Health.REPEATEDLY, "AzureBackupFailsRepeatedly"),
+        (items.Health.LATE, "AzureBackupLate"),
+        (items.Health.RESTORE, "AzureBackupRestoreFailed"),
+        (items.Health.FAILED, "AzureBackupJobFailed"),
+        (items.Health.FAILED, "AzureBackupOperationFailed"),
+        (items.Health.WARNINGS, "AzureBackupCompletedWithWarnings"),
+    ],
+)
+def test_the_status_page_is_red_where_the_alert_is_critical(
+    health: items.Health, alert: str
+) -> None:
+    [severity] = [rule["labels"]["severity"] for rule in ALERTS if rule["alert"] == alert]
+
+    assert HEALTH[health][0] == {"critical": "bad", "warning": "warn"}[severity]

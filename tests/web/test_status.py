@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.backup.model import JobError
 from exporter.metrics.fill import FillProgress
 from exporter.metrics.snapshot import Overview, SearchSnapshot, VaultSnapshot
 from exporter.web.status.page import render
@@ -65,25 +66,63 @@ def test_before_the_first_refresh_nothing_is_claimed() -> None:
     assert a_view().verdict == "No vault is read."
 
 
-def test_never_succeeded_and_failing_come_before_late_and_warnings() -> None:
+def test_the_worst_comes_first_in_the_words_of_alerts_and_dashboards() -> None:
+    in_a_row = [
+        a_job(f"r{n}", item="again", container="r", status=status, ended=hours_ago(n))
+        for n, status in enumerate(["Cancelled", "Failed", "Failed", "Completed"], start=1)
+    ]
     view = a_view(
         a_snapshot(
             a_job("w", item="warns", container="w", status="CompletedWithWarnings"),
             a_job("l", item="late", container="l", ended=hours_ago(31)),
             a_job("f1", item="fails", container="f", ended=hours_ago(25)),
             a_job("f2", item="fails", container="f", status="Failed"),
-            a_job("n", item="never", container="n", status="Failed"),
+            a_job("c1", item="cancelled", container="c", ended=hours_ago(25)),
+            a_job("c2", item="cancelled", container="c", status="Cancelled"),
+            a_job("n", item="never", container="n", status="Cancelled"),
+            a_job("s", item="restored", container="s", operation="Restore", status="Failed"),
+            *in_a_row,
             a_job("o", item="well", container="o"),
         )
     )
 
-    assert items(view) == [
-        ("never", "Never succeeded"),
-        ("fails", "Failing"),
-        ("late", "Late"),
-        ("warns", "Warnings"),
+    assert [(line.item, line.health, line.tone) for line in view.items.lines] == [
+        ("never", "Never succeeded", "bad"),
+        ("again", "Fails repeatedly", "bad"),
+        ("late", "Late", "bad"),
+        ("restored", "Restore failed", "bad"),
+        ("fails", "Failed", "warn"),
+        ("warns", "Warnings", "warn"),
+        ("cancelled", "Not completed", "warn"),
     ]
-    assert view.summary == "Of 5 items: 2 failing, 1 late and 1 with warnings."
+    assert view.summary == ("Of 8 items: 4 failing, 1 late, 1 with warnings and 1 not completed.")
+
+
+@pytest.mark.parametrize(
+    ("operation", "hours", "health"),
+    [
+        ("DeleteBackupData", 23, ["Failed"]),
+        ("DeleteBackupData", 25, []),
+        ("Restore", 23, ["Restore failed"]),
+        ("Restore", 25, []),
+        ("Backup", 25, ["Never succeeded"]),
+    ],
+)
+def test_an_operation_that_nobody_repeats_counts_for_a_day(
+    operation: str, hours: float, health: list[str]
+) -> None:
+    job = a_job(operation=operation, status="Failed", ended=hours_ago(hours))
+
+    assert [health for _, health in items(a_view(a_snapshot(job)))] == health
+
+
+def test_a_backup_that_was_refused_because_another_one_runs_has_not_failed() -> None:
+    refused = a_job("1", status="Failed", errors=(JobError("400249", ""),), ended=hours_ago(1))
+
+    waiting = a_view(a_snapshot(refused, a_running_job("2")))
+
+    assert items(waiting) == [("vm1", "Not completed")]
+    assert items(a_view(a_snapshot(refused))) == [("vm1", "Never succeeded")]
 
 
 @pytest.mark.parametrize(
@@ -104,9 +143,12 @@ def test_late_depends_on_the_type_of_backup(backup_type: str, hours: float, late
 
 
 def test_an_item_whose_backups_were_stopped_is_not_late() -> None:
+    old = a_job(ended=hours_ago(40))
     stopped = a_job("d", operation="DisableBackup", ended=hours_ago(20))
+    begun_again = a_job("c", operation="ConfigureBackup", ended=hours_ago(10))
 
-    assert not a_view(a_snapshot(a_job(ended=hours_ago(40)), stopped)).items.lines
+    assert not a_view(a_snapshot(old, stopped)).items.lines
+    assert a_view(a_snapshot(old, stopped, begun_again)).items.lines
 
 
 def test_a_failure_under_a_short_name_goes_when_the_full_name_has_succeeded() -> None:
@@ -196,5 +238,5 @@ def test_a_failure_under_a_shorter_name_does_not_say_never() -> None:
     full = a_job("a", ended=hours_ago(9), container="h", backup_type="Full", **sql)
     failed = a_job("b", container="", status="Failed", **sql)
 
-    assert items(a_view(a_snapshot(full, failed))) == [("msdb", "Failing")]
+    assert items(a_view(a_snapshot(full, failed))) == [("msdb", "Failed")]
     assert items(a_view(a_snapshot(failed))) == [("msdb", "Never succeeded")]

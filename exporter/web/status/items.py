@@ -10,29 +10,47 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exporter.backup.model import ItemKey
     from exporter.backup.rollup import ItemState
     from exporter.metrics.snapshot import VaultSnapshot
 
 
 class Health(IntEnum):
-    """How an item is; what is worst goes first."""
+    """How an item is; what is worst goes first.
+
+    As the alerts judge it under deploy/prometheus/settings.yaml as it is shipped, in the words of
+    the dashboards; a test compares the thresholds below.
+    """
 
     NEVER = 0
-    FAILING = 1
+    REPEATEDLY = 1
     LATE = 2
-    WARNING = 3
-    WELL = 4
+    RESTORE = 3
+    FAILED = 4
+    WARNINGS = 5
+    INCOMPLETE = 6
+    WELL = 7
 
 
 LATE_AFTER: Final = timedelta(hours=30)
-_LATE_AFTER: Final = {
+LATE_AFTER_BY_TYPE: Final = {
     "Log": timedelta(hours=4),
     **dict.fromkeys(("Full", "SnapshotFull", "Differential", "Incremental"), timedelta(days=8)),
     **dict.fromkeys(("CopyOnlyFull", "SnapshotCopyOnlyFull"), timedelta.max),
 }
-"""By backup type, as in the alert rules as they are shipped (deploy/prometheus/settings.yaml)."""
+BACKUP: Final = "Backup"
+FAILURES_IN_A_ROW: Final = 3
+ONE_OFF: Final = timedelta(days=1)
+ALREADY_RUNNING: Final = "400249"
 
-_STOPPED_BY: Final = ("DisableBackup", "DeleteBackupData", "UnRegister")
+STOPPING: Final = ("DisableBackup", "DeleteBackupData", "UnRegister")
+_PROTECTING: Final = (BACKUP, "ConfigureBackup", "Undelete")
+RESTORING: Final = ("Restore", "CrossRegionRestore", "RestoreWithRehydrate")
+_BY_STATUS: Final = {
+    "Completed": Health.WELL,
+    "CompletedWithWarnings": Health.WARNINGS,
+    "Failed": Health.FAILED,
+}
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -63,38 +81,74 @@ def judge(snapshot: VaultSnapshot, now: datetime) -> Iterator[Judged]:
     A failure that a newer job of the same item under its fuller name has made good is not among
     them: the roll-up has dropped it.
     """
-    items = snapshot.rollup.items if snapshot.rollup else ()
+    rollup = snapshot.rollup
+    items = rollup.items if rollup else ()
+    running = {_doing(key) for key, job in (rollup.jobs if rollup else ()) if job.running}
     stopped = _stopped(items)
-    good = {(*_thing(item), item.key.operation) for item in items if item.last_success}
+    good = {_doing(item.key) for item in items if item.last_success}
     for item in items:
-        # A job that fails early may lack the names of the item's others (FACTS 1.3).
-        short = not (item.key.container and item.key.backup_type)
-        known = item.last_success or (short and (*_thing(item), item.key.operation) in good)
-        health = _health(item, now, never=not known, stopped=stopped.get(_thing(item)))
+        key = item.key
+        if key.operation != BACKUP:
+            health = _one_off_health(item, now)
+        else:
+            refused = any(error.code == ALREADY_RUNNING for error in item.job.errors)
+            # A job that fails early may lack the names of the item's others (FACTS 1.3).
+            short = not (key.container and key.backup_type)
+            health = _backup_health(
+                item,
+                now,
+                known=bool(item.last_success) or (short and _doing(key) in good),
+                stopped=_thing(key) in stopped,
+                waits=refused and _doing(key) in running,
+            )
         yield Judged(vault=snapshot, item=item, health=health)
 
 
-def _health(item: ItemState, now: datetime, *, never: bool, stopped: datetime | None) -> Health:
+def _backup_health(
+    item: ItemState, now: datetime, *, known: bool, stopped: bool, waits: bool
+) -> Health:
     # Counts what has not succeeded as metrics.success_statuses says.
-    if item.consecutive_failures:
-        return Health.NEVER if never else Health.FAILING
-    last, key = item.last_success, item.key
-    if key.operation == "Backup" and last and not (stopped and stopped > last):
-        after = _LATE_AFTER.get(key.backup_type, LATE_AFTER)
-        if now - last > after:
-            return Health.LATE
-    return Health.WARNING if item.job.status == "CompletedWithWarnings" else Health.WELL
+    failures = 0 if stopped or waits else item.consecutive_failures
+    if failures and not known:
+        return Health.NEVER
+    if failures >= FAILURES_IN_A_ROW:
+        return Health.REPEATEDLY
+    after = LATE_AFTER_BY_TYPE.get(item.key.backup_type, LATE_AFTER)
+    if item.last_success and now - item.last_success > after and not stopped:
+        return Health.LATE
+    health = _BY_STATUS.get(item.job.status, Health.INCOMPLETE)
+    return Health.INCOMPLETE if waits and health is Health.FAILED else health
 
 
-def _stopped(items: tuple[ItemState, ...]) -> dict[tuple[str, str], datetime]:
-    """When the backups of an item were ended on purpose."""
-    newest: dict[tuple[str, str], datetime] = {}
+def _one_off_health(item: ItemState, now: datetime) -> Health:
+    """Nobody repeats a restore or a deletion: how it ended is news for a while."""
+    if item.job.ended_at is None or now - item.job.ended_at > ONE_OFF:
+        return Health.WELL
+    health = _BY_STATUS.get(item.job.status, Health.INCOMPLETE)
+    restore = item.key.operation in RESTORING
+    return Health.RESTORE if restore and health is Health.FAILED else health
+
+
+def _stopped(items: tuple[ItemState, ...]) -> set[tuple[str, str]]:
+    """What is meant to have no backups: nothing newer says otherwise."""
+    ended, begun = _newest(items, STOPPING), _newest(items, _PROTECTING)
+    return {thing for thing, when in ended.items() if begun.get(thing, _LONG_AGO) <= when}
+
+
+def _newest(
+    items: tuple[ItemState, ...], operations: tuple[str, ...]
+) -> dict[tuple[str, str], datetime]:
+    found: dict[tuple[str, str], datetime] = {}
     for item in items:
-        if item.key.operation in _STOPPED_BY and item.last_success:
-            thing = _thing(item)
-            newest[thing] = max(item.last_success, newest.get(thing, item.last_success))
-    return newest
+        if item.key.operation in operations and item.last_success:
+            thing = _thing(item.key)
+            found[thing] = max(item.last_success, found.get(thing, item.last_success))
+    return found
 
 
-def _thing(item: ItemState) -> tuple[str, str]:
-    return item.key.backup_management_type, item.key.item.lower()
+def _doing(key: ItemKey) -> tuple[str, str, str]:
+    return (*_thing(key), key.operation)
+
+
+def _thing(key: ItemKey) -> tuple[str, str]:
+    return key.backup_management_type, key.item.lower()

@@ -20,13 +20,17 @@ _FRESH_INTERVALS: Final = 3
 _FRESH: Final = timedelta(minutes=1)
 _UNKNOWN: Final = "–"  # noqa: RUF001 - a dash in a table
 _ADVICE: Final = " What to do: "
-_HEALTH: Final = {
+HEALTH: Final = {
     Health.NEVER: ("bad", "Never succeeded"),
-    Health.FAILING: ("bad", "Failing"),
-    Health.LATE: ("warn", "Late"),
-    Health.WARNING: ("warn", "Warnings"),
+    Health.REPEATEDLY: ("bad", "Fails repeatedly"),
+    Health.LATE: ("bad", "Late"),
+    Health.RESTORE: ("bad", "Restore failed"),
+    Health.FAILED: ("warn", "Failed"),
+    Health.WARNINGS: ("warn", "Warnings"),
+    Health.INCOMPLETE: ("warn", "Not completed"),
     Health.WELL: ("good", "Well"),
 }
+"""``bad`` where the alert is critical."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +121,7 @@ def search_line(search: SearchSnapshot, now: datetime) -> Line:
 def item_line(judged: Judged, now: datetime, portal: str) -> Line:
     """An item with its newest finished job."""
     item, vault = judged.item, judged.vault.vault
-    tone, words = _HEALTH[judged.health]
+    tone, words = HEALTH[judged.health]
     link = portal_link(portal, vault)
     failures = item.consecutive_failures
     return Line(

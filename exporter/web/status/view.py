@@ -184,13 +184,16 @@ def _summary(vaults: list[VaultSnapshot], judged: list[Judged], query: Query) ->
     if not judged:
         return f"No finished job is known{where} yet."
     healths = Counter(one.health for one in judged)
-    failing = healths[Health.NEVER] + healths[Health.FAILING]
+    failing = sum(
+        healths[one] for one in (Health.NEVER, Health.REPEATEDLY, Health.RESTORE, Health.FAILED)
+    )
     found = [
         f"{number:,} {words}"
         for number, words in (
             (failing, "failing"),
             (healths[Health.LATE], "late"),
-            (healths[Health.WARNING], "with warnings"),
+            (healths[Health.WARNINGS], "with warnings"),
+            (healths[Health.INCOMPLETE], "not completed"),
         )
         if number
     ]
