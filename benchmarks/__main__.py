@@ -6,7 +6,7 @@ import argparse
 import platform
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import cardinality, fleet, growth, reading, rendering, scraping, starting
+from benchmarks import cardinality, fleet, growth, latency, reading, rendering, scraping, starting
 from benchmarks.measuring import ROOT, Figure, table
 from docs.generate import with_parts
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 MEASURES: Final[dict[str, Measure]] = {
     "rendering": rendering.measure,
     "scraping": scraping.measure,
+    "latency": latency.measure,
     "reading": reading.measure,
     "starting": starting.measure,
     "fleet": fleet.measure,

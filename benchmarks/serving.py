@@ -49,12 +49,17 @@ class Serving:
         """MiB now, and the most so far."""
         return memory_of(self.process.pid)
 
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 while it does not."""
+        port = _LISTENING.search(self.log.read_bytes())
+        return int(port[1]) if port else 0
+
     def page(self) -> bytes:
         """The page; empty while it does not listen."""
-        port = _LISTENING.search(self.log.read_bytes())
-        if port is None:
+        if not self.port:
             return b""
-        connection = http.client.HTTPConnection("127.0.0.1", int(port[1]), timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
         body = gzip.decompress(connection.getresponse().read())
         connection.close()
