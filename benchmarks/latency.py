@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.measuring import Figure, first_line, milliseconds, program, python
-from benchmarks.serving import details_wait, serving
+from benchmarks.serving import details_wait, serving, vaults_up
 from benchmarks.simulated import azure, config_text
 from exporter.simulator import sized_fleet
 
@@ -32,7 +32,7 @@ def measure(*, smoke: bool) -> Iterator[Figure]:
         azure(vaults, jobs) as service,
         serving(config_text(service.url, ids), service.environ) as exporter,
     ):
-        exporter.wait(lambda page: details_wait(page) > 0 or smoke)
+        exporter.wait(lambda page: vaults_up(page) > 0)
         healthy, scrape = _p99(exporter.port, seconds)
         yield Figure(
             f"p99 of /-/healthy while {vaults:,} vaults with {jobs:,} jobs are read",

@@ -113,12 +113,12 @@ def python(module: str, *arguments: str) -> Sequence[str]:
     return (sys.executable, "-m", module, *arguments)
 
 
-def first_line(process: subprocess.Popen[str]) -> str:
-    """What a program says first.
+def first_line(process: subprocess.Popen[str], patience: float = PATIENCE_SECONDS) -> str:
+    """What a program says first, within so many seconds.
 
     Raises:
         TimeoutError: It says nothing.
     """
-    if process.stdout is None or not select.select([process.stdout], [], [], PATIENCE_SECONDS)[0]:
+    if process.stdout is None or not select.select([process.stdout], [], [], patience)[0]:
         raise TimeoutError(f"{process.args!r} said nothing")
     return process.stdout.readline().strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -28,6 +29,7 @@ def test_every_benchmark_runs() -> None:
     for what in (
         "page of",
         "scrape of",
+        "p99 of",
         "jobs listed",
         "start:",
         "idle",
@@ -35,3 +37,4 @@ def test_every_benchmark_runs() -> None:
         "model of",
     ):
         assert what in ended.stdout
+    assert re.search(r"\| nginx (\S+/s|is not installed) \|", ended.stdout)
