@@ -30,7 +30,7 @@ class Phase(Enum):
 
 PATIENCE_SECONDS: Final = {Phase.RECEIVING: 10.0, Phase.CHECKING: 30.0, Phase.SENDING: 15.0}
 """For the handshake with the whole request or the next one; for the turn of its password, which
-no scraper awaits longer; and for taking one portion."""
+no scraper awaits longer; and for taking what the kernel has room for, some tens of KiB."""
 
 _MOST: Final = 512
 _SHARE_OF_FILES: Final = 2
@@ -72,13 +72,19 @@ class Connections:
         self._phases[Phase.RECEIVING][stream] = time.monotonic()
 
     def enter(self, stream: IOStream, phase: Phase) -> None:
-        """Note that a connection has got on, be it by another portion of the same answer."""
+        """Note whose turn it is now."""
         if stream in self._retired and phase is Phase.RECEIVING:
             self._close(stream)
         elif stream in self._phase_of:
             del self._phases[self._phase_of[stream]][stream]
             self._phase_of[stream] = phase
             self._phases[phase][stream] = time.monotonic()
+
+    def get_on(self, stream: IOStream) -> None:
+        """Note that a client has taken some of its answer."""
+        sending = self._phases[Phase.SENDING]
+        if sending.pop(stream, None) is not None:
+            sending[stream] = time.monotonic()
 
     def forget(self, stream: IOStream) -> None:
         """Note that a connection has ended."""

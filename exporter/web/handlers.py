@@ -33,8 +33,9 @@ _VERSIONS: Final = {
 }
 _QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
-_PORTION: Final = 224 * 1024
-"""What the send buffer takes at once; a little more would cost a system call of its own."""
+_PORTION: Final = 1024 * 1024
+"""Others have their turn in between."""
+
 _GATHERED: Final = 16 * 1024
 
 
@@ -76,8 +77,8 @@ class Metrics(Handler):
             await self.flush()
             if self.request.method == "HEAD":
                 return
+            self.site.connections.enter(self.stream, Phase.SENDING)
             for portion in portions(pieces):
-                self.site.connections.enter(self.stream, Phase.SENDING)
                 # Past RequestHandler.write, which would copy what the page holds already.
                 await self.request.connection.write(portion)  # type: ignore[union-attr, arg-type]
         except StreamClosedError:
@@ -179,7 +180,7 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 def portions(pieces: Iterable[bytes]) -> Iterator[bytes | memoryview]:
-    """The pieces in portions worth a system call, none larger than 224 KiB.
+    """The pieces in portions worth a system call, none larger than 1 MiB.
 
     Large pieces are not copied: clients that never read must not hold a copy each.
     """

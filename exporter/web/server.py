@@ -69,6 +69,15 @@ class _Server(tornado.httpserver.HTTPServer):
         # The kernel would grow it to megabytes for each client that never reads.
         stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self.connections.accept(stream)
+        send = stream.write_to_fd
+
+        def write_to_fd(data: memoryview) -> int:
+            sent = send(data)
+            if sent:
+                self.connections.get_on(stream)
+            return sent
+
+        stream.write_to_fd = write_to_fd  # type: ignore[method-assign] # tornado makes the stream
         super().handle_stream(stream, address)
 
     def on_close(self, server_conn: object) -> None:
