@@ -160,7 +160,7 @@ def simulate(limits: list[tuple[int, int]], days: float) -> Figures:
             reads.look(clock.now())
 
         collectors.append(
-            Collector(_config(simulator), store=store, metrics=metrics, clock=clock, start=start)
+            Collector(config_of(simulator), store=store, metrics=metrics, clock=clock, start=start)
         )
         collectors[0].run()
         figures = store.figures
@@ -199,7 +199,8 @@ class _Reads:
             figures.used.append(len(self._last_hour) / limit.requests)
 
 
-def _config(simulator: Simulator) -> Config:
+def config_of(simulator: Simulator, limit: int = 150) -> Config:
+    """A configuration that reads all vaults of the simulator; the limit is Azure's lowest."""
     vaults = [{"id": vault_id} for vault_id in simulator.vault_ids]
     return parse_config(
         f"""
@@ -209,6 +210,7 @@ azure:
   authority: https://localhost
   scope: {simulator.url}/.default
   credential: {{type: managed_identity}}
+  read_budget: {{requests: {limit}, per: 1h}}
 vaults: {vaults}
 """,
         {},
