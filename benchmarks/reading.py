@@ -121,7 +121,7 @@ class _Reader:
             wanted = WantedDetail(job, Urgency.NEWEST)
             jobs.append(self._api.job_detail(self.vault, wanted, self._gate, give_up_at=_FOREVER))
 
-        self._gate.want(self.vault, Counter({Urgency.NEWEST: len(history.jobs)}))
+        self._gate.grant(Counter({Urgency.NEWEST: len(history.jobs)}), lists=0)
         run_all("detail", read, history.jobs.values(), threads=_THREADS)
         known = merge_details(history, DetailReading(jobs=jobs))
         build_page([vault_blocks(a_snapshot(self.vault, known))])

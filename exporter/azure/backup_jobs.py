@@ -128,11 +128,10 @@ class BackupJobsApi:
         """
         job_id = wanted.job.job_id
         url = detail_path(vault, job_id, self._api_version)
-        permit = partial(gate.permit_detail, vault, wanted.urgency)
         answer = self._get(
             url,
             "backup_jobs_detail",
-            permit,
+            gate.permit_detail,
             gate,
             give_up_at=give_up_at,
             attempts=_DETAIL_ATTEMPTS,

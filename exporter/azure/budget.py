@@ -7,19 +7,15 @@ Pure: time is an argument, in monotonic seconds. Lists and details share one cou
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
-from exporter.backup.details import Urgency
-
 _FOR_FAILURES: Final = 10
-"""So many details of an interval are left to jobs that fail later in it."""
-
-
+_PARTS: Final = 12
 _PACE: Final = 1.2
-"""While not all fits, no interval sees more than so many times its even part of the details."""
+"""While not all fits, no part of an interval sees more than so many times its even number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +25,15 @@ class Room:
     Attributes:
         left: Reads left now.
         reads: Reads in an interval.
-        details: Of those, how many may be details.
+        lists: Of those, how many lists take while details wait.
+        for_failures: Of those, how many are left to jobs that fail later.
         per_seconds: The interval.
     """
 
     left: int
     reads: int
-    details: int
+    lists: float
+    for_failures: int
     per_seconds: float
 
 
@@ -78,75 +76,58 @@ class ReadBudget:
         self.limit = limit
         self.per_seconds = per_seconds
 
-    def take_list(self, now: float) -> bool:
-        """Spend a read on a page of a list, if one is allowed."""
-        if self.list_available_at(now) > now:
+    @property
+    def for_failures(self) -> int:
+        """So many reads of an interval are left to details of failed jobs."""
+        return min(_FOR_FAILURES, self.quota // 8)
+
+    def take_list(self, now: float, at_most: int | None = None) -> bool:
+        """Spend a read on a page of a list, if one is allowed.
+
+        Args:
+            now: Monotonic seconds.
+            at_most: So many lists may be read in an interval; None for the whole budget.
+        """
+        if self.list_available_at(now, at_most) > now:
             return False
         self._lists.append(now)
         return True
 
-    def list_available_at(self, now: float) -> float:
+    def list_available_at(self, now: float, at_most: int | None = None) -> float:
         """When the next list is allowed; ``now`` or earlier if it is already."""
-        return max(self._blocked_until, self._one_left_at(now))
+        free_at = max(self._blocked_until, self._one_left_at(now))
+        if at_most and len(self._lists) >= at_most:
+            free_at = max(free_at, self._lists[-at_most] + self.per_seconds)
+        return free_at
 
-    def share(
-        self,
-        wanted: Counter[Urgency],
-        now: float,
-        *,
-        demand: Counter[Urgency],
-        ahead: int,
-        for_lists: int,
-        interval: float,
-    ) -> int:
-        """How many details of jobs that have not failed one vault may read in its turn.
+    def details_free(self, now: float, *, failed: int, others: int, for_lists: int) -> int:
+        """How many of the details that wait may be read now, the most urgent first.
 
-        Twice its part of what is free, so that little stays unused; one at least, unless those
-        who have waited longer would then find nothing. When not all fits, details are spread:
-        so reads come back evenly, and jobs that fail find some.
+        Failed jobs may take whatever lists leave; all others leave some to failures to come. When
+        not all fits, half of an interval's details may go at once and the rest goes evenly: so
+        reads come back evenly, and jobs that fail find some.
 
         Args:
-            wanted: Details that this vault waits for.
             now: Monotonic seconds.
-            demand: Those that all wait for who share the budget, this vault included.
-            ahead: How many of those have waited longer.
+            failed: Details of failed jobs that wait.
+            others: All others that do.
             for_lists: Reads of an interval that are left to lists.
-            interval: How often each of them has a turn, in seconds.
         """
-        free = self._details_left(now, for_lists) - self._for_failures(demand, for_lists)
-        if demand.total() > free:
-            free = min(free, self._in_pace(now, self.quota - for_lists, interval))
-        if free <= ahead:
+        if now < self._blocked_until:
             return 0
-        return min(free, math.ceil(2 * free * wanted.total() / max(demand.total(), 1)))
+        quota = self.quota - for_lists
+        left = min(self.remaining(now), quota - len(self._details))
+        free = left - self.for_failures - failed
+        if others > free:
+            free = min(free, self._in_pace(now, quota))
+        return max(0, min(failed, left)) + max(0, min(others, free))
 
-    def take_detail(
-        self, urgency: Urgency, now: float, *, for_lists: int, demand: Counter[Urgency]
-    ) -> bool:
-        """Spend a read on a detail, if one is allowed.
-
-        Failed jobs may take whatever lists leave. All others leave some to failures to come, and
-        what is less urgent waits for what is more urgent.
-
-        Args:
-            urgency: Of this detail.
-            now: Monotonic seconds.
-            for_lists: Reads of an interval that are left to lists.
-            demand: Details that all wait for who share the budget, this one included.
-        """
-        left = self._details_left(now, for_lists)
-        if urgency is not Urgency.FAILED:
-            left -= self._for_failures(demand, for_lists)
-        if urgency > Urgency.NEWEST:
-            left -= demand[Urgency.NEWEST]
-        if now < self._blocked_until or left < 1:
+    def take_detail(self, now: float) -> bool:
+        """Spend a read on a detail, if there is one."""
+        if now < self._blocked_until or self.remaining(now) < 1:
             return False
         self._details.append(now)
         return True
-
-    def details_per_interval(self, for_lists: int) -> int:
-        """How many details fit into an interval, none of them of a failed job."""
-        return max(1, self.quota - for_lists - self._for_failures(Counter(), for_lists))
 
     def remaining(self, now: float) -> int:
         """How many reads are left, as far as is known."""
@@ -188,18 +169,11 @@ class ReadBudget:
             free_at.append(now + missing * self.per_seconds / self.quota)
         return min(free_at, default=now)
 
-    def _details_left(self, now: float, for_lists: int) -> int:
-        return min(self.remaining(now), self.quota - for_lists - len(self._details))
-
-    def _for_failures(self, demand: Counter[Urgency], for_lists: int) -> int:
-        reserve = min(_FOR_FAILURES, (self.quota - for_lists) // 4)
-        return reserve + demand[Urgency.FAILED]
-
-    def _in_pace(self, now: float, quota: int, interval: float) -> int:
-        """Half of an interval's details may go at once, the rest goes evenly."""
+    def _in_pace(self, now: float, quota: int) -> int:
         at_once = quota // 2 - len(self._details)
-        evenly = math.ceil(_PACE * quota * interval / self.per_seconds)
-        return max(at_once, evenly - sum(at > now - interval for at in self._details))
+        lately = self.per_seconds / _PARTS
+        evenly = math.ceil(_PACE * quota / _PARTS)
+        return max(at_once, evenly - sum(at > now - lately for at in self._details))
 
     def _others_at(self, now: float) -> float:
         """What others have spent; it comes back evenly, since when they did is unknown."""
@@ -214,18 +188,20 @@ class ReadBudget:
 
 
 def effective_interval(
-    configured: float, vaults: int, budget: ReadBudget, now: float, *, details_wait: bool
+    configured: float,
+    vaults: int,
+    budget: ReadBudget,
+    now: float,
+    *,
+    details_wait: bool,
+    unread: int = 0,
 ) -> float:
     """How often the vaults that share a budget are listed, so many of them, in seconds.
 
     As configured while at least half of the budget is left; the less is left, the nearer to the
-    pace that the limit sustains. While details wait for it, lists take at most half of it.
+    pace that the limit sustains. Lists take at most half of it while details wait, as they will
+    where not even the first list of each vault fits.
     """
     sustained = vaults * budget.per_seconds / budget.quota
-    strain = 1 - 2 * budget.remaining(now) / budget.quota
+    strain = min(2, 1 - 2 * (budget.remaining(now) - unread) / budget.quota)
     return max(configured, 2 * sustained if details_wait else strain * sustained)
-
-
-def reserved_for_lists(configured: float, vaults: int, budget: ReadBudget) -> int:
-    """How many reads of an interval details leave to lists: what they need, at most half."""
-    return min(budget.quota // 2, math.ceil(vaults * budget.per_seconds / configured))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from exporter.azure.budget import ReadBudget, Room, effective_interval, reserved_for_lists
+from exporter.azure.budget import ReadBudget, Room, effective_interval
 from exporter.backup.details import Urgency
 from exporter.errors import NotNowError
 
@@ -27,6 +27,9 @@ class BudgetGate:
         interval: The configured one between two lists of a vault.
         clock: What time it is.
         metrics: Shows what is left.
+
+    Attributes:
+        unread: Ids of those whose first list is still to come.
     """
 
     def __init__(
@@ -43,88 +46,86 @@ class BudgetGate:
         self._clock = clock
         self._lock = budget.lock
         self._last_turn = float("-inf")
-        self._waiting: set[str] = set()
-        self._wanted: dict[str, Counter[Urgency]] = {}
-        self._demand: Counter[Urgency] = Counter()
-        self._shares: Counter[str] = Counter()
-        self._served_at: dict[str, float] = {}
-        self._listed = 0
-        self.share_among(vaults, listed=len(vaults), part=1.0)
+        self.unread: set[str] = set()
+        self._details_wait = False
+        self._failed_wait = False
+        self._granted = 0
+        self.share_among(listed=len(vaults), part=1.0)
         shared_by = vaults[0].subscription_id, vaults[0].location
         metrics.reads_remaining.labels(*shared_by).set_function(self._remaining)
 
-    def share_among(self, vaults: list[Vault], *, listed: int, part: float) -> None:
+    def share_among(self, *, listed: int, part: float) -> None:
         """Take in who shares it from now on.
 
         Args:
-            vaults: All that read details here.
-            listed: How many of them read job lists here too; the others' come from Resource Graph.
+            listed: How many vaults read job lists here; those of others come from Resource Graph.
             part: How much of the budget is theirs: the rest is for the vaults of other shards.
         """
         with self._lock:
             self._listed = listed
             self._budget.part = part
-            self._served_at = {
-                vault.id: self._served_at.get(vault.id, float("-inf")) for vault in vaults
-            }
-            self._waiting &= self._served_at.keys()
-            for gone in self._wanted.keys() - self._served_at.keys():
-                self._demand.subtract(self._wanted.pop(gone))
 
     def permit_list(self) -> None:
-        """Spend a read on a page of a list.
+        """Spend a read on a page of a list; some are left to details of failed jobs that wait.
 
         Raises:
             NotNowError: Not now.
         """
         with self._lock:
-            now = self._clock.monotonic()
-            if not self._budget.take_list(now):
-                raise NotNowError("the read budget is spent", self._budget.list_available_at(now))
+            now, budget = self._clock.monotonic(), self._budget
+            at_most = budget.quota - (budget.for_failures if self._failed_wait else 0)
+            if not budget.take_list(now, at_most):
+                available_at = budget.list_available_at(now, at_most)
+                raise NotNowError("the read budget is spent", available_at)
 
-    def permit_detail(self, vault: Vault, urgency: Urgency) -> None:
-        """Spend a read on a detail; lists keep what their interval needs.
+    def grant(self, wanted: Counter[Urgency], *, lists: int) -> int:
+        """Allow so many of the wanted details now, the most urgent first.
+
+        Args:
+            wanted: All that wait.
+            lists: That come up in an interval of the budget, without the first of any vault.
+        """
+        with self._lock:
+            budget = self._budget
+            failed = wanted[Urgency.FAILED]
+            self._granted = budget.details_free(
+                self._clock.monotonic(),
+                failed=failed,
+                others=wanted.total() - failed,
+                for_lists=min(
+                    len(self.unread) + min(lists, budget.quota // 2),
+                    budget.quota - budget.for_failures,
+                ),
+            )
+            self._details_wait = self._granted < wanted.total()
+            self._failed_wait = self._granted < failed
+            return self._granted
+
+    def permit_detail(self) -> None:
+        """Spend a read on a detail that was granted.
 
         Raises:
             NotNowError: Not now; nobody knows when.
         """
         with self._lock:
-            # A vault that was dropped meanwhile wants nothing any more.
-            in_share = vault.id in self._wanted and (
-                urgency is Urgency.FAILED or self._shares[vault.id] > 0
-            )
-            now = self._clock.monotonic()
-            if not in_share or not self._budget.take_detail(
-                urgency, now, for_lists=self._for_lists(), demand=self._demand
-            ):
+            if self._granted < 1 or not self._budget.take_detail(self._clock.monotonic()):
                 raise NotNowError("the read budget leaves no detail", float("inf"))
-            self._demand[urgency] -= 1
-            self._wanted[vault.id][urgency] -= 1
-            if urgency is not Urgency.FAILED:
-                self._shares[vault.id] -= 1
-                self._served_at[vault.id] = now
+            self._granted -= 1
 
-    def want(self, vault: Vault, details: Counter[Urgency]) -> None:
-        """Take in which details of a vault are wanted now: its turn begins."""
-        with self._lock:
-            if vault.id not in self._served_at:
-                return
-            self._demand.subtract(self._wanted.get(vault.id, Counter()))
-            self._demand.update(details)
-            self._wanted[vault.id] = details
-            served_at = self._served_at[vault.id]
-            self._shares[vault.id] = self._budget.share(
-                details,
-                self._clock.monotonic(),
-                demand=self._demand,
-                ahead=sum(
-                    self._served_at[other] < served_at
-                    for other, wanted in self._wanted.items()
-                    if wanted.total() > 0
-                ),
-                for_lists=self._for_lists(),
-                interval=self._interval(),
-            )
+    @property
+    def details_wait(self) -> bool:
+        """Whether the budget has not allowed all that are wanted."""
+        return self._details_wait
+
+    @property
+    def per_seconds(self) -> float:
+        """The interval of the budget."""
+        return self._budget.per_seconds
+
+    @property
+    def seconds_a_read(self) -> float:
+        """After how long one read comes back on average."""
+        return self._budget.per_seconds / self._budget.quota
 
     def list_available_at(self) -> float:
         """Monotonic time when a list may be read."""
@@ -146,19 +147,14 @@ class BudgetGate:
         with self._lock:
             self._budget.hint(remaining, self._clock.monotonic())
 
-    def details_wait(self, vault: Vault, *, wait: bool) -> None:
-        """Take in whether the budget has refused a detail of a vault."""
-        with self._lock:
-            wait = wait and vault.id in self._served_at
-            (self._waiting.add if wait else self._waiting.discard)(vault.id)
-
-    def next_turn(self, started: float) -> float:
-        """Monotonic time of the next refresh of a vault whose last one began at ``started``.
+    def next_turn(self, vault: Vault, started: float) -> float:
+        """Monotonic time of the next list of a vault whose last one began at ``started``.
 
         One interval later. Vaults that were read all at once, as they are at first and after a
         pause, fall in one behind the other, the last of them nearly two intervals later.
         """
         with self._lock:
+            self.unread.discard(vault.id)
             interval = self._interval()
             in_line = self._last_turn + interval / max(self._listed, 1)
             self._last_turn = min(max(started + interval, in_line), started + 2 * interval)
@@ -170,7 +166,8 @@ class BudgetGate:
             return Room(
                 left=self._budget.remaining(self._clock.monotonic()),
                 reads=self._budget.quota,
-                details=self._budget.details_per_interval(self._for_lists()),
+                lists=self._listed * self._budget.per_seconds / self._interval(),
+                for_failures=self._budget.for_failures,
                 per_seconds=self._budget.per_seconds,
             )
 
@@ -184,16 +181,14 @@ class BudgetGate:
         with self._lock:
             return self._interval()
 
-    def _for_lists(self) -> int:
-        return reserved_for_lists(self._configured, self._listed, self._budget)
-
     def _interval(self) -> float:
         return effective_interval(
             self._configured,
             self._listed,
             self._budget,
             self._clock.monotonic(),
-            details_wait=bool(self._waiting),
+            details_wait=self._details_wait,
+            unread=len(self.unread),
         )
 
     def _remaining(self) -> int:

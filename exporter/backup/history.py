@@ -14,7 +14,7 @@ from exporter.backup.items import newest_finished, subject_of
 from exporter.backup.model import FINISHED_STATUSES, BackupJob, Settings, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 FULL_READ_EVERY: Final = timedelta(hours=6)
 """A full list repairs what incremental reads may have missed."""
@@ -176,19 +176,25 @@ def merge_list(
 
 
 def merge_details(history: History, reading: DetailReading) -> History:
-    """Take in what the reading of details brought.
-
-    A job that still runs keeps no tasks of an earlier reading: they would look fresh.
-    """
-    read = {job.job_id: job for job in reading.jobs}
+    """Take in what the reading of details brought."""
     jobs = {
-        job_id: structs.replace(job, detail=None) if job.running and job_id not in read else job
+        job_id: job
         for job_id, job in history.jobs.items()
         if not (job.running and job_id in reading.gone and job_id in history.missing)
     }
-    merged = _merge(replace(history, jobs=jobs), read.values())
+    merged = _merge(replace(history, jobs=jobs), reading.jobs)
     without = {*history.without_detail, *reading.gone, *reading.unreadable}
     return replace(merged, without_detail=frozenset(without & merged.jobs.keys()))
+
+
+def without_running_details(history: History, job_ids: Collection[str]) -> History:
+    """Drop what details said of those of these jobs that still run: it would look fresh."""
+    stale = {
+        job_id: structs.replace(job, detail=None)
+        for job_id, job in history.jobs.items()
+        if job.running and job.detail and job_id in job_ids
+    }
+    return replace(history, jobs={**history.jobs, **stale}) if stale else history
 
 
 def prune(history: History, now: datetime, settings: Settings) -> History:

@@ -17,8 +17,8 @@ class FillProgress:
     Attributes:
         vaults: To be read, as far as they have been found.
         read: Of those, whose first refresh has ended, well or badly.
-        complete: Of those, which wait for no detail any more.
-        details: That wait in the vaults read.
+        complete: Of those, which have waited for no detail of a failed or newest job since.
+        details: Such details that wait in the vaults that are not.
         ends_at: Monotonic time when it is expected to end; None while nobody can tell.
         done: Whether it has ended; it stays so.
     """
@@ -31,7 +31,7 @@ class FillProgress:
     done: bool = False
 
     def seconds_left(self, now: float) -> float | None:
-        """How long it still takes at least under the read budget; None while nobody can tell."""
+        """How long it still takes under the read budget; None while nobody can tell."""
         if self.done:
             return 0.0
         return None if self.ends_at is None else max(0.0, self.ends_at - now)
@@ -48,8 +48,9 @@ _READ: Final = (
 )
 _LEFT: Final = (
     "initial_estimated_remaining_seconds",
-    "How long it will take at least, under the read budget, until every vault is read and no"
-    " detail waits, in seconds; 0 from then on. Absent while nobody can tell.",
+    "How long it will take under the read budget, if jobs end as they did the day before, until"
+    " every vault is read and each item's newest job has its detail, in seconds; 0 from then on."
+    " Absent while nobody can tell.",
 )
 FILL_FAMILIES: Final = (_VAULTS, _READ, _LEFT)
 """Name without prefix, and HELP."""

@@ -208,6 +208,7 @@ class Collector:
         """Look for vaults, and refresh every vault one time, here and now."""
         self._loop.run_once(self._discoveries)
         self._loop.run_once(self._estate.readers)
+        self._loop.run_once(self._estate.queues.values())
         self._flush()
 
     def stop(self) -> None:
@@ -227,7 +228,9 @@ class Collector:
             self._estate.arrange(
                 Found(one.vaults, one.group) for one in self._discoveries if one.vaults is not None
             )
-            self._loop.set_readers([*self._discoveries, *self._estate.readers])
+            self._loop.set_readers(
+                [*self._discoveries, *self._estate.readers, *self._estate.queues.values()]
+            )
             if all(one.vaults is not None for one in self._discoveries):
                 # Whose vault has not been found by now is not going to be.
                 self._inherited = {}

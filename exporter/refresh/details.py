@@ -1,9 +1,9 @@
-"""Reading the details of one vault's jobs, as far as the budget and Azure allow."""
+"""The details that one vault waits for, and reading them as far as budget and Azure allow."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exporter.backup.history import DetailReading
@@ -11,6 +11,8 @@ from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.threads import run_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from exporter.azure.backup_jobs import BackupJobsApi
     from exporter.azure.gate import BudgetGate
     from exporter.backup.details import WantedDetail
@@ -41,57 +43,96 @@ class _Fault(NamedTuple):
     try_at: float
 
 
-class DetailReader:
-    """Reads details and remembers which ones Azure cannot deliver.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a reading of details came to.
 
     Attributes:
+        reading: What was answered.
+        not_yet: Ids of those that Azure cannot deliver at the moment.
+        faults: What else went wrong, or was not allowed.
+    """
+
+    reading: DetailReading = field(default_factory=DetailReading)
+    not_yet: list[str] = field(default_factory=list)
+    faults: list[ArmError] = field(default_factory=list)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no use in reading on."""
+        return any(fault.kind in _ENDS_READING for fault in self.faults)
+
+
+class VaultDetails:
+    """Knows which details a vault waits for and which ones Azure cannot deliver, and reads them.
+
+    ``read`` only reads; whoever calls the others lets one thread do so at a time.
+
+    Attributes:
+        waiting: All that are wanted, the most urgent first.
         hung: Whether the newest reading met a timeout.
     """
 
     def __init__(self, vault: Vault, api: BackupJobsApi, gate: BudgetGate, clock: Clock) -> None:
+        self.waiting: list[WantedDetail] = []
         self.hung = False
         self._vault = vault
         self._api = api
         self._gate = gate
         self._clock = clock
         self._faults: dict[str, _Fault] = {}
+        self._paused = False
         self._told = False
 
-    @property
-    def resting(self) -> int:
-        """How many details wait for Azure, which cannot deliver them."""
-        return len(self._faults)
+    def awake(self) -> list[WantedDetail]:
+        """Those of them that Azure can deliver, as far as is known."""
+        faults = self._faults
+        return [one for one in self.waiting if one.job.job_id not in faults]
 
-    def read(self, wanted: list[WantedDetail], give_up_at: float, *, threads: int) -> DetailReading:
-        """Read as many as possible, the most urgent first."""
-        now = self._clock.monotonic()
+    def due(self) -> list[WantedDetail]:
+        """Those that wait for nothing but the budget."""
+        if self._paused:
+            return []
+        now, faults = self._clock.monotonic(), self._faults
+        return [
+            one
+            for one in self.waiting
+            if (fault := faults.get(one.job.job_id)) is None or fault.try_at <= now
+        ]
+
+    def want(self, wanted: list[WantedDetail]) -> None:
+        """Take in all that are wanted from now on, after a list: a reading that ended goes on."""
+        self.waiting, self._paused = wanted, False
         ids = {one.job.job_id for one in wanted}
         self._faults = {k: fault for k, fault in self._faults.items() if k in ids}
-        due = [one for one in wanted if self._try_at(one) <= now]
-        self._gate.want(self._vault, Counter(one.urgency for one in due))
-        reading = DetailReading()
-        faults: list[ArmError] = []
+
+    def read(self, chosen: Iterable[WantedDetail], give_up_at: float, *, threads: int) -> Outcome:
+        """Read some of them, in order."""
+        outcome = Outcome()
 
         def read_one(one: WantedDetail) -> None:
-            ended = any(fault.kind in _ENDS_READING for fault in faults)
-            if not ended and self._clock.monotonic() < give_up_at:
-                self._read_one(one, give_up_at, reading, faults)
+            if not outcome.ended and self._clock.monotonic() < give_up_at:
+                self._read_one(one, give_up_at, outcome)
 
-        run_all("detail", read_one, due, threads=threads)
+        run_all("detail", read_one, chosen, threads=threads)
+        return outcome
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take in what a reading came to."""
+        reading = outcome.reading
+        answered = {job.job_id for job in reading.jobs} | reading.gone | reading.unreadable
+        self.waiting = [one for one in self.waiting if one.job.job_id not in answered]
+        self._faults = {k: fault for k, fault in self._faults.items() if k not in answered}
+        for job_id in outcome.not_yet:
+            self._rest(job_id)
+        faults = [fault for fault in outcome.faults if not isinstance(fault, NotNowError)]
         self.hung = any(fault.kind is ErrorKind.TIMEOUT for fault in faults)
-        refused = any(isinstance(fault, NotNowError) for fault in faults)
-        self._gate.details_wait(self._vault, wait=refused)
-        self._tell([fault for fault in faults if not isinstance(fault, NotNowError)])
-        return reading
+        # The next list begins it anew.
+        self._paused = any(fault.kind in _ENDS_READING for fault in faults)
+        self._tell(faults)
 
-    def _read_one(
-        self,
-        one: WantedDetail,
-        give_up_at: float,
-        reading: DetailReading,
-        faults: list[ArmError],
-    ) -> None:
-        job_id = one.job.job_id
+    def _read_one(self, one: WantedDetail, give_up_at: float, outcome: Outcome) -> None:
+        job_id, reading = one.job.job_id, outcome.reading
         try:
             job = self._api.job_detail(self._vault, one, self._gate, give_up_at=give_up_at)
         except ArmError as error:
@@ -100,20 +141,15 @@ class DetailReader:
             elif error.kind is ErrorKind.PAYLOAD:
                 reading.unreadable.add(job_id)
             else:
-                faults.append(error)
+                outcome.faults.append(error)
                 if error.kind is ErrorKind.SERVER:
-                    self._rest(job_id)
+                    outcome.not_yet.append(job_id)
         else:
             if job.running and not one.job.running:
                 # A front end that lags behind the list's: the detail is still to come.
-                self._rest(job_id)
-                return
-            reading.jobs.append(job)
-            self._faults.pop(job_id, None)
-
-    def _try_at(self, one: WantedDetail) -> float:
-        fault = self._faults.get(one.job.job_id)
-        return fault.try_at if fault else float("-inf")
+                outcome.not_yet.append(job_id)
+            else:
+                reading.jobs.append(job)
 
     def _rest(self, job_id: str) -> None:
         """Try a detail that fails less and less often: it must not eat what others need."""

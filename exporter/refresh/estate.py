@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,8 +14,9 @@ from exporter.azure.gate import BudgetGate
 from exporter.refresh.estimate import Share
 from exporter.refresh.graph import GraphGroup, GraphLists
 from exporter.refresh.lists import ArmLists, JobLists
+from exporter.refresh.queue import DetailQueue
 from exporter.refresh.roster import Place, roster
-from exporter.refresh.vault import VaultRefresher
+from exporter.refresh.vault import VaultRefresher, hour_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,6 +60,7 @@ class Estate:
     Attributes:
         refreshers: By vault id, in the order of the page. Rebound whole, never changed.
         groups: By scope: those whose job lists come from Resource Graph. Likewise.
+        queues: By budget: the details that wait for it.
         budgets: By what shares them.
     """
 
@@ -96,10 +100,11 @@ class Estate:
         self.budgets = budgets
         self.refreshers: dict[str, VaultRefresher] = {}
         self.groups: dict[str, GraphGroup] = {}
+        self.queues: dict[SharedBy, DetailQueue] = {}
 
     @property
     def readers(self) -> list[Reader]:
-        """What the loop has to refresh: single vaults, and groups of them."""
+        """Whatever reads job lists: single vaults, and groups of them."""
         single = [
             refresher
             for vault_id, refresher in self.refreshers.items()
@@ -109,7 +114,7 @@ class Estate:
 
     @property
     def complete(self) -> int:
-        """How many vaults are read and wait for no detail of the first fill."""
+        """How many vaults are read and have waited for no detail of a newest job since."""
         return sum(one.state.filled for one in self.refreshers.values())
 
     @property
@@ -120,7 +125,7 @@ class Estate:
         for refresher in self.refreshers.values():
             sharing.setdefault(_shared_by(refresher.vault), []).append(refresher)
         return [
-            _share(gates[key].room(), members, places, self._clock.monotonic())
+            self._share(gates[key].room(), members, places)
             for key, members in sharing.items()
             if key in gates
         ]
@@ -142,7 +147,7 @@ class Estate:
         shared: dict[SharedBy, list[Place]] = {}
         for place in places.values():
             shared.setdefault(_shared_by(place.vault), []).append(place)
-        gates = {}
+        gates, queues = {}, {}
         for key, sharing in shared.items():
             vaults = [place.vault for place in sharing]
             gate = self._gates.get(key) or BudgetGate(
@@ -153,14 +158,19 @@ class Estate:
                 metrics=self._metrics,
             )
             gate.share_among(
-                vaults,
                 listed=sum(not place.group for place in sharing),
                 part=len(sharing) / in_all[key],
             )
             gates[key] = gate
+            queues[key] = self.queues.get(key) or DetailQueue(
+                "the details of subscription {} in {}".format(*key),
+                gate,
+                self._clock,
+                threads=self._detail_threads,
+            )
         for key in self._gates.keys() - gates.keys():
             self._metrics.reads_remaining.remove(*key)
-        self._gates = gates
+        self._gates, self.queues = gates, queues
 
     def _budget(self, key: SharedBy) -> ReadBudget:
         configured = self._config.azure.read_budget
@@ -178,7 +188,6 @@ class Estate:
             interval=self._config.refresh.interval,
             settings=self._settings,
             clock=self._clock,
-            threads=self._detail_threads,
         )
 
     def _replace_refreshers(self, places: dict[str, Place]) -> None:
@@ -206,13 +215,22 @@ class Estate:
             )
             if not group.ended_once:
                 group.due = float("-inf")
+        for key, queue in self.queues.items():
+            sharing = [one for one in self.refreshers.values() if _shared_by(one.vault) == key]
+            queue.members = tuple(sharing)
+            self._gates[key].unread = {
+                one.vault.id
+                for one in sharing
+                if not one.ended_once and not places[one.vault.id].group
+            }
         for refresher in made.values():
-            refresher.publish()
+            refresher.begin()
 
     def _refresher(
         self, place: Place, state: VaultState, publish: Callable[[VaultSnapshot], None]
     ) -> VaultRefresher:
-        vault, gate = place.vault, self._gates[_shared_by(place.vault)]
+        vault, shared_by = place.vault, _shared_by(place.vault)
+        gate = self._gates[shared_by]
         lists: JobLists
         if place.group:
             lists = GraphLists(self.groups[place.group], vault.id)
@@ -230,9 +248,32 @@ class Estate:
             clock=self._clock,
             publish=partial(self._published, publish),
             keep=self._keep,
+            wanting=self.queues[shared_by].offer,
             detail_threads=self._detail_threads,
             want=self._want,
             state=state,
+        )
+
+    def _share(self, room: Room, members: list[VaultRefresher], places: dict[str, Place]) -> Share:
+        now, hour = self._clock.monotonic(), hour_of(self._clock.now())
+        hours = max(24, math.ceil(self._settings.window / timedelta(hours=1)))
+        read = [one.state for one in members if one.ended_once]
+        unread = [one.vault.id for one in members if not one.ended_once]
+        ended, waiting = Counter[int](), Counter[int]()
+        unfilled = [state for state in read if not state.filled]
+        for state in unfilled:
+            ended.update(state.ended)
+            waiting.update(state.waiting)
+        return Share(
+            room=room,
+            lists=sum(not places[vault_id].group for vault_id in unread if vault_id in places),
+            unread=len(unread),
+            read=len(read),
+            unfilled=len(unfilled),
+            # One that is being read has no next turn yet.
+            next_list=min((state.due - now for state in read if state.due > now), default=0.0),
+            ended=tuple(ended[hour - age] for age in range(hours)),
+            waiting={max(0, hour - of): number for of, number in waiting.items()},
         )
 
     def _published(self, publish: Callable[[VaultSnapshot], None], snapshot: VaultSnapshot) -> None:
@@ -242,22 +283,6 @@ class Estate:
     @property
     def _detail_threads(self) -> int:
         return max(1, self._config.azure.max_concurrency // 2)
-
-
-def _share(
-    room: Room, members: list[VaultRefresher], places: dict[str, Place], now: float
-) -> Share:
-    waiting = [one.state for one in members if one.ended_once and not one.state.filled]
-    unread = [one.vault.id for one in members if not one.ended_once]
-    return Share(
-        room=room,
-        lists=sum(not places[vault_id].group for vault_id in unread if vault_id in places),
-        unread=len(unread),
-        read=len(members) - len(unread),
-        wanted=sum(one.state.first_wanted or 0 for one in members),
-        details=sum(state.details_pending or 0 for state in waiting),
-        last_turn=max((state.due - now for state in waiting), default=0.0),
-    )
 
 
 def _shared_by(vault: Vault) -> SharedBy:

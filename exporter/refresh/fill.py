@@ -29,13 +29,13 @@ _STEPS: Final = 10
 
 
 class FirstFill:
-    """From the start until every vault is read and no detail waits for the budget.
+    """From the start until every vault is read and each item's newest job has its detail.
 
     Args:
         clock: What time it is.
         metrics: Shows it.
         shares: What is still wanted, by budget.
-        complete: How many vaults wait for nothing any more.
+        complete: How many vaults have waited for nothing since they were read.
         searched: Whether every search for vaults has ended once.
     """
 
@@ -93,7 +93,7 @@ class FirstFill:
             vaults=vaults,
             read=read,
             complete=complete,
-            details=sum(share.details for share in shares),
+            details=sum(sum(share.waiting.values()) for share in shares),
             ends_at=None if left is None else now + left,
             done=0 < vaults == complete and self._searched(),
         )
@@ -121,5 +121,5 @@ class FirstFill:
             progress.details,
             "how long it will take is not known yet"
             if left is None
-            else f"at least {span(timedelta(seconds=left))} left under the read budget",
+            else f"about {span(timedelta(seconds=left))} left under the read budget",
         )

@@ -5,25 +5,21 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from exporter.backup.history import OVERLAP, Window, next_window
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.refresh.lists import ListReading
-from exporter.threads import run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from exporter.azure.resource_graph import ResourceGraphApi
-    from exporter.backup.details import WantedDetail
     from exporter.backup.history import History
     from exporter.backup.model import BackupJob, Settings
     from exporter.clock import Clock
     from exporter.refresh.vault import VaultRefresher
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +78,14 @@ class GraphLists:
         """When the group has its next turn."""
         return self._group.next_turn(started)
 
+    def reads(self, due: float, until: float) -> int:
+        """None: Resource Graph has a quota of its own."""
+        del due, until
+        return 0
+
 
 class GraphGroup:
-    """Reads the jobs of all its vaults at once, then what details each of them wants.
+    """Reads the jobs of all its vaults at once.
 
     Args:
         scope: Path of the subscription or management group that has the vaults.
@@ -92,7 +93,6 @@ class GraphGroup:
         interval: Between two queries.
         settings: How far back a full query goes.
         clock: What time it is.
-        threads: Vaults whose details are read at once.
 
     Attributes:
         members: Its vaults. Rebound whole, never changed.
@@ -110,7 +110,6 @@ class GraphGroup:
         interval: timedelta,
         settings: Settings,
         clock: Clock,
-        threads: int,
     ) -> None:
         self.name = f"the jobs below {scope}"
         self.due = float("-inf")
@@ -121,7 +120,6 @@ class GraphGroup:
         self._api = api
         self._settings = settings
         self._clock = clock
-        self._threads = threads
 
     @property
     def ended_once(self) -> bool:
@@ -140,15 +138,8 @@ class GraphGroup:
         if not members:
             return
         self.batch = self._query(members)
-        # The status of every vault first: details may take long or have to wait.
-        wanted = [(one, self._guarded(one, one.read_list)) for one in members]
-
-        def read_details(pair: tuple[VaultRefresher, list[WantedDetail] | None]) -> None:
-            member, details = pair
-            if details is not None:
-                self._guarded(member, lambda: member.read_details(details))
-
-        run_all("graph", read_details, wanted, threads=self._threads)
+        for member in members:
+            self._refresh(member)
 
     def next_turn(self, started: float) -> float:
         """Monotonic time of the refresh after one that began at ``started``; now for new vaults."""
@@ -189,13 +180,12 @@ class GraphGroup:
         return Batch(window, since, jobs)
 
     @staticmethod
-    def _guarded(member: VaultRefresher, work: Callable[[], T]) -> T | None:
+    def _refresh(member: VaultRefresher) -> None:
         """Do one vault's part; no fault in its data may touch the others'."""
         try:
-            return work()
+            member.refresh()
         except NotNowError:
             raise
         except Exception as error:
             log.exception("refresh of %s broke", member.name)
             member.broke(error)
-            return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from exporter.backup.history import next_window
@@ -56,6 +57,9 @@ class JobLists(Protocol):
     def next_turn(self, started: float) -> float:
         """Monotonic time of the next list after one that began at ``started``."""
 
+    def reads(self, due: float, until: float) -> int:
+        """How many reads of the budget lists take until then, if the next is due at ``due``."""
+
 
 class ArmLists:
     """A vault's list, asked of the vault itself; each page costs a read of the budget."""
@@ -78,7 +82,7 @@ class ArmLists:
         self._since = float("-inf")
         self.interval = gate.interval
         self.interval_in_effect = gate.interval_in_effect
-        self.next_turn = gate.next_turn
+        self.next_turn = partial(gate.next_turn, vault)
 
     def read(self, history: History, now: datetime, give_up_at: float) -> ListReading:
         """The list; one that the budget has cut short is read on where it ended."""
@@ -100,3 +104,9 @@ class ArmLists:
     def reset(self) -> None:
         """Drop the pages of a list that was cut short."""
         self._listing = None
+
+    def reads(self, due: float, until: float) -> int:
+        """One for each list, whatever its pages."""
+        if due > until:
+            return 0
+        return 1 + int((until - max(due, self._clock.monotonic())) // self.interval())

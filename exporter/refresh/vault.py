@@ -1,30 +1,38 @@
-"""One refresh of one vault: list, details, roll-up, publish."""
+"""One vault: its list and its details, each by itself, the roll-up, and publishing."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from exporter.backup.history import History, merge_details, merge_list, prune
+from exporter.backup.details import Urgency
+from exporter.backup.history import (
+    History,
+    merge_details,
+    merge_list,
+    prune,
+    without_running_details,
+)
 from exporter.backup.rollup import roll_up
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.snapshot import VaultSnapshot
 from exporter.refresh.advice import ADVICE
-from exporter.refresh.details import DetailReader, names_of
+from exporter.refresh.details import VaultDetails, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from exporter.azure.backup_jobs import BackupJobsApi
     from exporter.azure.gate import BudgetGate
     from exporter.backup.details import DetailPolicy, WantedDetail
-    from exporter.backup.model import Settings, Vault
+    from exporter.backup.model import BackupJob, Settings, Vault
     from exporter.clock import Clock
-    from exporter.refresh.lists import JobLists
+    from exporter.refresh.lists import JobLists, ListReading
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +53,9 @@ class VaultState:
         errors: Failed refreshes by kind.
         failure: Why it is down, for people; None while it is up.
         details_pending: Details that wait.
-        first_wanted: Details wanted after the first list; None before.
-        filled: Whether no detail has waited for the budget since then, or the vault is down.
+        ended: Finished jobs by the hour in which they ended, since 1970.
+        waiting: Details of failed and newest jobs that wait for the budget, likewise.
+        filled: Whether none of them has waited since the first list, or the vault is down.
         due: Monotonic time of the next refresh; the first is due at once.
     """
 
@@ -58,7 +67,8 @@ class VaultState:
     errors: Counter[ErrorKind] = field(default_factory=Counter)
     failure: str | None = None
     details_pending: int | None = None
-    first_wanted: int | None = None
+    ended: Counter[int] = field(default_factory=Counter)
+    waiting: Counter[int] = field(default_factory=Counter)
     filled: bool = False
     due: float = float("-inf")
 
@@ -79,10 +89,14 @@ class VaultRefresher:
         keep_stale: How long its data stay when it cannot be read.
         clock: What time it is.
         publish: Where a snapshot goes.
-        keep: Where what is known goes after each refresh that read the vault.
+        keep: Where what is known goes after each list and each detail.
+        wanting: Called when other details are wanted than before.
         detail_threads: Details read at once.
         want: Which details are read.
         state: What is known already; owned from now on.
+
+    Attributes:
+        served_at: Monotonic time when its details last had their turn.
     """
 
     def __init__(
@@ -97,6 +111,7 @@ class VaultRefresher:
         clock: Clock,
         publish: Callable[[VaultSnapshot], None],
         keep: Callable[[Vault, VaultState], None],
+        wanting: Callable[[], None],
         detail_threads: int,
         want: DetailPolicy,
         state: VaultState,
@@ -111,10 +126,12 @@ class VaultRefresher:
         self._publish = publish
         self._keep = keep
         self._detail_threads = detail_threads
-        self._want = want
-        self._details = DetailReader(vault, api, gate, clock)
+        self._policy = want
+        self._wanting = wanting
+        self._details = VaultDetails(vault, api, gate, clock)
+        self._changing = threading.RLock()
+        self.served_at = float("-inf")
         self._retired = False
-        self._started = float("-inf")
         self._failed_kind: ErrorKind | None = None
 
     @property
@@ -145,75 +162,88 @@ class VaultRefresher:
         """Monotonic time of the refresh after one that began at ``started``."""
         return self._lists.next_turn(started)
 
+    def list_reads(self, until: float) -> int:
+        """How many reads of the budget its lists take until then."""
+        return self._lists.reads(self.due, until)
+
+    def begin(self) -> None:
+        """Publish what is known already, and want the details that it lacks."""
+        state = self.state
+        self.publish()
+        if state.up:
+            self._want(self._policy(state.history, self._clock.now(), self._settings))
+
     def retire(self) -> VaultState:
         """Publish and keep nothing any more; returns a copy of what is known, for a successor."""
-        self._retired = True
-        return self.state.copy()
+        with self._changing:
+            self._retired = True
+            return self.state.copy()
 
     def refresh(self) -> None:
-        """Read the vault once and publish what is known then.
+        """Read the list, publish what is known then, and say which details are wanted.
 
         Raises:
             NotNowError: The read budget does not allow a list now.
         """
-        self.read_details(self.read_list())
-
-    def read_list(self) -> list[WantedDetail]:
-        """Read the list, publish, and say which details are wanted; none when it cannot be read.
-
-        Raises:
-            NotNowError: The read budget does not allow a list now.
-        """
-        self._started = self._clock.monotonic()
-        give_up_at = self._started + _SHARE_OF_INTERVAL * self._lists.interval()
-        wanted: list[WantedDetail] = []
+        started = self._clock.monotonic()
+        give_up_at = started + _SHARE_OF_INTERVAL * self._lists.interval()
+        now = self._clock.now()
         try:
-            wanted = self._take_list(self._clock.now(), give_up_at)
+            reading = self._lists.read(self.state.history, now, give_up_at)
         except NotNowError as postponed:
             self._postponed(postponed)
             raise
         except ArmError as error:
-            self._failed(error)
-        if wanted:
-            # Status first: details may take long or have to wait.
-            self.publish()
-        return wanted
+            with self._changing:
+                self._failed(error)
+                self.publish()
+            return
+        with self._changing:
+            self._take_list(reading, now)
+            took = self._clock.monotonic() - started
+            self.state.refresh_duration = timedelta(seconds=took)
+            self._show()
 
-    def read_details(self, wanted: list[WantedDetail]) -> None:
-        """Read the details that ``read_list`` wants, as far as possible, and publish."""
-        state = self.state
-        if state.up:
-            give_up_at = self._started + _SHARE_OF_INTERVAL * self._lists.interval()
-            reading = self._details.read(wanted, give_up_at, threads=self._detail_threads)
-            state.history = merge_details(state.history, reading)
-            answered = len(reading.jobs) + len(reading.gone) + len(reading.unreadable)
-            state.details_pending = len(wanted) - answered
-            if state.details_pending <= self._details.resting:
-                state.filled = True
-        state.refresh_duration = timedelta(seconds=self._clock.monotonic() - self._started)
-        self.publish()
-        if state.up and not self._retired:
-            self._keep(self.vault, state)
+    def due_details(self) -> list[WantedDetail]:
+        """Details that wait for nothing but the budget, the most urgent first."""
+        return self._details.due()
+
+    def read_details(self, chosen: list[WantedDetail], give_up_at: float) -> None:
+        """Read some of these, as far as possible, and publish."""
+        self.served_at = self._clock.monotonic()
+        outcome = self._details.read(chosen, give_up_at, threads=self._detail_threads)
+        with self._changing:
+            state, details = self.state, self._details
+            details.settle(outcome)
+            state.history = merge_details(state.history, outcome.reading)
+            left = {one.job.job_id for one in details.waiting}
+            tried = {one.job.job_id for one in chosen}
+            state.history = without_running_details(state.history, left & tried)
+            self._count_waiting()
+            self._show()
 
     def broke(self, error: Exception) -> None:
         """Mark the vault down after an error of our own, so that old data do not look fresh."""
-        self._lists.reset()
-        self._failed(ArmError(ErrorKind.PAYLOAD, f"{type(error).__name__}: {error}"))
-        if not self._retired:
-            self._publish(self._snapshot(known=False))
+        with self._changing:
+            self._lists.reset()
+            self._failed(ArmError(ErrorKind.PAYLOAD, f"{type(error).__name__}: {error}"))
+            if not self._retired:
+                self._publish(self._snapshot(known=False))
 
     def not_read(self) -> None:
         """Mark the vault down because the read budget has not allowed to read it at all."""
-        self._failed(ArmError(ErrorKind.THROTTLED, "the read budget is spent"))
-        self.publish()
+        with self._changing:
+            self._failed(ArmError(ErrorKind.THROTTLED, "the read budget is spent"))
+            self.publish()
 
     def publish(self) -> None:
         """Put what is known on the page."""
-        if self._retired:
-            return
-        fresh = self._clock.monotonic() < self.stale_at()
-        known = self.state.refreshed_at is not None and (bool(self.state.up) or fresh)
-        self._publish(self._snapshot(known=known))
+        with self._changing:
+            if self._retired:
+                return
+            fresh = self._clock.monotonic() < self.stale_at()
+            known = self.state.refreshed_at is not None and (bool(self.state.up) or fresh)
+            self._publish(self._snapshot(known=known))
 
     def stale_at(self) -> float:
         """Monotonic time when what is known becomes too old; long past if nothing is known.
@@ -238,20 +268,36 @@ class VaultRefresher:
             rollup=roll_up(self.vault, state.history, now, self._settings) if known else None,
         )
 
-    def _take_list(self, now: datetime, give_up_at: float) -> list[WantedDetail]:
-        """Read and take in the list; returns which details are wanted."""
+    def _take_list(self, reading: ListReading, now: datetime) -> None:
         state, settings = self.state, self._settings
-        reading = self._lists.read(state.history, now, give_up_at)
-        history = merge_list(state.history, reading.jobs, reading.window, settings)
+        # What was said of a running job stands only while news of it are under way.
+        late = {one.job.job_id for one in self._details.waiting}
+        stale = state.history.jobs.keys() if self._gate.details_wait else late
+        history = without_running_details(state.history, stale)
+        history = merge_list(history, reading.jobs, reading.window, settings)
         state.history = prune(history, now, settings)
         self._succeeded(reading.window.end, reading.since)
-        wanted = self._want(state.history, now, settings)
-        state.details_pending = len(wanted)
-        if state.first_wanted is None:
-            state.first_wanted = len(wanted)
-        # Others that share the budget, and come first, leave room for what is urgent here.
-        self._gate.want(self.vault, Counter(one.urgency for one in wanted))
-        return wanted
+        wanted = self._policy(state.history, now, settings)
+        self._want(wanted)
+        state.ended = _by_hour(state.history.jobs.values())
+
+    def _want(self, wanted: list[WantedDetail]) -> None:
+        self._details.want(wanted)
+        self._count_waiting()
+        self._wanting()
+
+    def _count_waiting(self) -> None:
+        state, details = self.state, self._details
+        state.details_pending = len(details.waiting)
+        state.waiting = _by_hour(
+            one.job for one in details.awake() if one.urgency <= Urgency.NEWEST
+        )
+        state.filled = state.filled or not state.waiting
+
+    def _show(self) -> None:
+        self.publish()
+        if self.state.up and not self._retired:
+            self._keep(self.vault, self.state)
 
     def _succeeded(self, refreshed_at: datetime, data_since: float) -> None:
         state = self.state
@@ -263,16 +309,16 @@ class VaultRefresher:
 
     def _postponed(self, postponed: NotNowError) -> None:
         """Nothing could be asked. That is no fault until the data are too old to stand for now."""
-        if self.state.refreshed_at is not None and self._clock.monotonic() >= self.stale_at():
-            self._failed(ArmError(ErrorKind.THROTTLED, str(postponed)))
-        self.publish()
+        with self._changing:
+            if self.state.refreshed_at is not None and self._clock.monotonic() >= self.stale_at():
+                self._failed(ArmError(ErrorKind.THROTTLED, str(postponed)))
+            self.publish()
 
     def _failed(self, error: ArmError) -> None:
         state = self.state
         state.errors[error.kind] += 1
         # A vault that cannot be read wants no details, so it must not slow down the others.
-        self._gate.want(self.vault, Counter())
-        self._gate.details_wait(self.vault, wait=False)
+        self._want([])
         advice = ADVICE[error.kind].format(scope=self.vault.path)
         failure = f"{error}. What to do: {advice}."
         if error.kind is not self._failed_kind:
@@ -287,3 +333,13 @@ class VaultRefresher:
     @property
     def _names(self) -> dict[str, str]:
         return names_of(self.vault)
+
+
+def hour_of(at: datetime) -> int:
+    """Which hour since 1970 it is."""
+    return int(at.timestamp() // 3600)
+
+
+def _by_hour(jobs: Iterable[BackupJob]) -> Counter[int]:
+    """Finished jobs by the hour in which they ended; 0 if Azure did not say."""
+    return Counter(hour_of(job.ended_at) if job.ended_at else 0 for job in jobs if not job.running)

@@ -69,7 +69,7 @@ class Api:
 
     def detail(self, job_id: str) -> Any:
         wanted = WantedDetail(a_job(job_id), Urgency.NEWEST)
-        self.gate.want(a_vault(), Counter({Urgency.NEWEST: 1}))
+        self.gate.grant(Counter({Urgency.NEWEST: 1}), lists=0)
         return self._api.job_detail(a_vault(), wanted, self.gate, give_up_at=LATER)
 
     def count(self, field: str) -> float | None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.azure.budget import ReadBudget, effective_interval, reserved_for_lists
-from exporter.backup.details import Urgency
+from exporter.azure.budget import ReadBudget, effective_interval
 
 HOUR = 3600.0
-FAILED, NEWEST, RUNNING, REST = Urgency
 
 
 def spent(budget: ReadBudget, count: int, now: float) -> None:
@@ -21,32 +17,12 @@ def spent(budget: ReadBudget, count: int, now: float) -> None:
 
 
 def taken(
-    budget: ReadBudget,
-    urgency: Urgency,
-    now: float,
-    *,
-    for_lists: int = 0,
-    wanted: int = 1000,
-    others: Counter[Urgency] | None = None,
+    budget: ReadBudget, now: float, *, failed: int = 0, others: int = 0, for_lists: int = 0
 ) -> int:
-    """How many details of this urgency a vault may read in one turn."""
-    demand = Counter({urgency: wanted}) + (others or Counter())
-    share = wanted
-    if urgency is not FAILED:
-        share = budget.share(
-            Counter({urgency: wanted}),
-            now,
-            demand=demand,
-            ahead=0,
-            for_lists=for_lists,
-            interval=300,
-        )
-    count = 0
-    while count < min(share, wanted) and budget.take_detail(
-        urgency, now, for_lists=for_lists, demand=demand
-    ):
-        count += 1
-        demand[urgency] -= 1
+    """How many details may be read now, of so many that wait."""
+    count = budget.details_free(now, failed=failed, others=others, for_lists=for_lists)
+    for _ in range(count):
+        assert budget.take_detail(now)
     return count
 
 
@@ -66,86 +42,75 @@ def test_nothing_is_left_when_the_limit_is_spent_and_all_comes_back_after_an_int
     limit=st.integers(1, 20),
     for_lists=st.integers(0, 20),
     steps=st.lists(
-        st.tuples(st.floats(0, 2000), st.none() | st.sampled_from(Urgency)), max_size=80
+        st.tuples(st.floats(0, 2000), st.none() | st.tuples(st.integers(0, 9), st.integers(0, 9))),
+        max_size=80,
     ),
 )
 def test_no_window_ever_sees_more_than_the_limit(
-    limit: int, for_lists: int, steps: list[tuple[float, Urgency | None]]
+    limit: int, for_lists: int, steps: list[tuple[float, tuple[int, int] | None]]
 ) -> None:
     """Wherever Azure's own window begins."""
-    budget, now, reads = ReadBudget(limit, HOUR), 0.0, []
-    for pause, urgency in steps:
+    budget, now = ReadBudget(limit, HOUR), 0.0
+    reads: list[float] = []
+    for pause, details in steps:
         now += pause
-        demand = Counter({urgency: 5}) if urgency else Counter()
-        if (
-            budget.take_list(now)
-            if urgency is None
-            else budget.take_detail(urgency, now, for_lists=for_lists, demand=demand)
-        ):
-            reads.append(now)
+        if details:
+            failed, others = details
+            count = taken(budget, now, failed=failed, others=others, for_lists=for_lists)
+        else:
+            count = budget.take_list(now)
+        reads += [now] * count
 
     for start in reads:
         assert sum(start <= at < start + HOUR for at in reads) <= limit
 
 
-def test_what_fits_is_read_at_once_whatever_its_urgency() -> None:
+def test_what_fits_is_read_at_once() -> None:
     """A first fill within the budget does not wait."""
-    for urgency in Urgency:
-        assert taken(ReadBudget(150, HOUR), urgency, 0, for_lists=36, wanted=100) == 100
+    assert taken(ReadBudget(150, HOUR), 0, others=100, for_lists=36) == 100
 
 
 def test_failed_jobs_take_whatever_lists_leave() -> None:
     budget = ReadBudget(150, HOUR)
 
-    assert taken(budget, FAILED, 0, for_lists=75) == 75
-    assert taken(budget, FAILED, 1, for_lists=75) == 0
+    assert taken(budget, 0, failed=80, for_lists=75) == 75
+    assert taken(budget, 1, failed=80, for_lists=75) == 0
     spent(budget, 75, now=2)
     assert not budget.take_list(3)
+    assert not budget.take_detail(3)
 
 
 def test_when_not_all_fits_half_goes_at_once_and_the_rest_is_spread() -> None:
     """So that reads come back evenly, and a job that fails now is read now."""
     budget = ReadBudget(150, HOUR)
 
-    at_once = taken(budget, NEWEST, 0, for_lists=75)
-    later = [taken(budget, NEWEST, minute * 60, for_lists=75) for minute in range(1, 60)]
+    at_once = taken(budget, 0, others=1000, for_lists=75)
+    later = [taken(budget, minute * 60, others=1000, for_lists=75) for minute in range(1, 60)]
 
     assert at_once == 37
     assert max(sum(later[start : start + 5]) for start in range(55)) <= 8
     assert at_once + sum(later) == 75 - 10
-    assert taken(budget, FAILED, HOUR - 1, for_lists=75) == 10, "left to failures to come"
+    assert taken(budget, HOUR - 1, failed=80, for_lists=75) == 10, "left to failures to come"
 
 
-def test_a_vault_gets_twice_its_part_of_what_is_free_and_at_least_one() -> None:
-    budget = ReadBudget(150, HOUR)
-    others = Counter({NEWEST: 900})
-
-    assert taken(budget, NEWEST, 0, for_lists=75, wanted=100, others=others) == 8
-    assert taken(budget, NEWEST, 1, for_lists=75, wanted=1, others=others) == 1
-
-
-def test_who_waits_longer_goes_first() -> None:
-    """Without it, vaults whose turn never falls on a read that comes back would starve."""
+def test_others_wait_while_failed_jobs_need_all() -> None:
     budget = ReadBudget(100, HOUR)
-    wanted = Counter({NEWEST: 1})
-    demand = Counter({NEWEST: 1000})
 
-    def share(ahead: int) -> int:
-        return budget.share(wanted, 0, demand=demand, ahead=ahead, for_lists=50, interval=300)
-
-    free = 25
-    assert share(ahead=free - 1) == 1
-    assert share(ahead=free) == 0
+    assert taken(budget, 0, failed=46, others=9, for_lists=50) == 46
+    assert taken(budget, 0, failed=0, others=9, for_lists=50) == 0
 
 
-def test_what_is_less_urgent_waits_for_what_others_need_more() -> None:
-    """The vaults of a subscription share the budget."""
-    others = Counter({NEWEST: 40, FAILED: 10})
+def test_lists_may_be_held_to_a_part() -> None:
+    """While details of failed jobs wait: lists that come up all the time must not take all."""
+    budget = ReadBudget(100, HOUR)
+    spent(budget, 30, now=0)
+    spent(budget, 20, now=60)
 
-    assert taken(ReadBudget(100, HOUR), RUNNING, 0, for_lists=50, others=others, wanted=9) == 0
-    assert taken(ReadBudget(100, HOUR), NEWEST, 0, for_lists=50, others=others, wanted=9) > 0
-    failures = Counter({FAILED: 46})
-    assert taken(ReadBudget(100, HOUR), NEWEST, 0, for_lists=50, others=failures, wanted=9) == 0
+    assert budget.take_list(100)
+    assert budget.list_available_at(100, 51) == HOUR
+    assert budget.list_available_at(100, 21) == HOUR + 60
+    assert not budget.take_list(HOUR, 21)
+    assert budget.take_list(HOUR, 22)
 
 
 def test_after_a_429_nothing_until_azure_says_and_then_a_new_window() -> None:
@@ -156,7 +121,7 @@ def test_after_a_429_nothing_until_azure_says_and_then_a_new_window() -> None:
     budget.throttled(10, retry_after=324, limit=150, per=HOUR)
 
     assert budget.list_available_at(20) == 334
-    assert taken(budget, FAILED, 20) == 0
+    assert taken(budget, 20, failed=1) == 0
     assert budget.limit == 150
     assert budget.remaining(334) == 150
     assert budget.take_list(334)
@@ -226,13 +191,13 @@ def test_the_interval_is_stretched_as_the_budget_runs_out(
     assert effective == pytest.approx(interval)
 
 
-@pytest.mark.parametrize(
-    ("vaults", "configured", "reserved"), [(3, 300, 36), (12, 300, 75), (1, 1, 75)]
-)
-def test_lists_are_left_what_they_need_but_at_most_half(
-    vaults: int, configured: float, reserved: int
-) -> None:
-    assert reserved_for_lists(configured, vaults, ReadBudget(150, HOUR)) == reserved
+def test_where_not_even_each_first_list_fits_the_others_come_at_the_pace_of_half() -> None:
+    """Else they would take what vaults wait for of which nothing is known."""
+    budget = ReadBudget(150, HOUR)
+
+    effective = effective_interval(300, 300, budget, 0, details_wait=False, unread=299)
+
+    assert effective == 2 * 2 * HOUR
 
 
 def test_a_shard_spends_its_part_whatever_limit_is_learnt() -> None:

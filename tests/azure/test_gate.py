@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,9 +15,6 @@ from exporter.errors import NotNowError
 from exporter.metrics.selfmetrics import SelfMetrics
 from tests.builders import a_vault
 from tests.steering import SteeredClock
-
-if TYPE_CHECKING:
-    from exporter.backup.model import Vault
 
 HOUR = 3600.0
 VAULTS = [a_vault(name=f"vault-{number:02}") for number in range(12)]
@@ -34,11 +30,15 @@ def a_gate(clock: SteeredClock, *, requests: int = 100_000) -> BudgetGate:
     )
 
 
+def details(number: int, *, failed: int = 0) -> Counter[Urgency]:
+    return Counter({Urgency.NEWEST: number, Urgency.FAILED: failed})
+
+
 def test_vaults_read_all_at_once_are_then_read_one_after_another() -> None:
     gate = a_gate(SteeredClock())
 
-    turns = [gate.next_turn(0.0) for _ in VAULTS]
-    following = [gate.next_turn(turn) for turn in turns]
+    turns = [gate.next_turn(vault, 0.0) for vault in VAULTS]
+    following = [gate.next_turn(*turn) for turn in zip(VAULTS, turns, strict=True)]
 
     assert turns == pytest.approx([300 + 25 * number for number in range(12)])
     assert following == pytest.approx([turn + 300 for turn in turns])
@@ -49,8 +49,8 @@ def test_vaults_stay_apart_when_their_interval_gets_longer() -> None:
     gate = a_gate(clock, requests=150)
     turns = [25.0 * number for number in range(12)]
 
-    gate.details_wait(VAULTS[0], wait=True)
-    following = [gate.next_turn(turn) for turn in turns]
+    gate.grant(details(1000), lists=75)
+    following = [gate.next_turn(*turn) for turn in zip(VAULTS, turns, strict=True)]
 
     assert gate.interval() == 576
     assert [later - earlier for earlier, later in pairwise(following)] == pytest.approx([48] * 11)
@@ -60,31 +60,40 @@ def test_vaults_stay_apart_when_their_interval_gets_longer() -> None:
 def test_no_turn_is_later_than_two_intervals() -> None:
     """One long interval, then a short one: nobody stands in line behind the long one."""
     gate = a_gate(SteeredClock(), requests=150)
-    for vault in VAULTS:
-        gate.details_wait(vault, wait=True)
-    gate.next_turn(10_000.0)
-    for vault in VAULTS:
-        gate.details_wait(vault, wait=False)
+    gate.grant(details(1000), lists=75)
+    gate.next_turn(VAULTS[0], 10_000.0)
+    gate.grant(details(0), lists=75)
 
-    assert gate.next_turn(0.0) == 600
+    assert gate.next_turn(VAULTS[0], 0.0) == 600
 
 
-def test_a_vault_whose_turn_never_finds_a_read_goes_before_those_that_did() -> None:
-    """Reads come back an hour after they were spent, so turns can meet them always or never."""
-    clock = SteeredClock()
-    gate = a_gate(clock, requests=4)
-    lucky, unlucky = VAULTS[:2]
+def test_no_more_details_than_were_granted() -> None:
+    gate = a_gate(SteeredClock(), requests=40)
 
-    def reads_one(vault: Vault) -> bool:
-        gate.want(vault, Counter({Urgency.NEWEST: 50}))
+    assert gate.grant(details(100), lists=20) == 10
+    for _ in range(10):
+        gate.permit_detail()
+
+    with pytest.raises(NotNowError):
+        gate.permit_detail()
+
+
+def test_first_lists_go_before_details_but_for_some_of_failed_jobs() -> None:
+    """A vault of which nothing is known may have failures that nobody sees."""
+    gate = a_gate(SteeredClock(), requests=80)
+    gate.unread = {vault.id for vault in VAULTS} | {str(number) for number in range(100)}
+
+    assert gate.grant(details(50), lists=0) == 0
+    assert gate.grant(details(50, failed=50), lists=0) == 10
+    assert lists_permitted(gate) == 70
+
+
+def lists_permitted(gate: BudgetGate) -> int:
+    """How many are, now."""
+    count = 0
+    while True:
         try:
-            gate.permit_detail(vault, Urgency.NEWEST)
+            gate.permit_list()
         except NotNowError:
-            return False
-        return True
-
-    assert [reads_one(lucky), reads_one(unlucky)] == [True, False]
-    clock.advance(minutes=30)
-    assert [reads_one(unlucky), reads_one(lucky)] == [True, False]
-    clock.advance(minutes=30)
-    assert [reads_one(unlucky), reads_one(lucky)] == [False, True]
+            return count
+        count += 1

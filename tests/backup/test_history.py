@@ -16,6 +16,7 @@ from exporter.backup.history import (
     merge_list,
     next_window,
     prune,
+    without_running_details,
 )
 from exporter.backup.items import subject_of
 from exporter.backup.rollup import roll_up
@@ -135,12 +136,14 @@ def test_the_tasks_of_a_run_are_dropped_when_it_has_ended() -> None:
     assert history.jobs["j1"].detail is None
 
 
-def test_the_tasks_of_a_run_are_dropped_when_this_refresh_could_not_read_them() -> None:
-    history = a_history(a_running_job(detail=a_detail()))
+def test_the_tasks_of_a_run_are_dropped_when_they_could_not_be_read_anew() -> None:
+    finished = a_job(detail=a_detail())
+    history = a_history(a_running_job(detail=a_detail()), finished)
 
-    history = merge_details(history, DetailReading())
+    history = without_running_details(history, {"r1", finished.job_id})
 
     assert history.jobs["r1"].detail is None
+    assert history.jobs[finished.job_id] == finished
 
 
 def test_a_detail_may_say_that_the_job_has_ended_since_the_list() -> None:

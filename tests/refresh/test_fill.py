@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from benchmarks.read_limits import START, EventClock
+from benchmarks.first_fill import Fill, simulate_fill
 from exporter.azure.budget import Room
-from exporter.config import parse_config
 from exporter.metrics.fill import FillProgress
-from exporter.metrics.selfmetrics import SelfMetrics
-from exporter.metrics.store import PageStore
-from exporter.refresh.collector import Collector
 from exporter.refresh.estimate import Share, seconds_left
-from exporter.simulator import HttpError, RateLimit, Simulator, sized_fleet
+from exporter.simulator import HttpError, sized_fleet
 from tests.builders import NOW
-from tests.steering import azure_section, config_text, steered
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.steering import steered
 
 HOUR = 3600.0
-ROOM = Room(left=0, reads=150, details=65, per_seconds=HOUR)
+ROOM = Room(left=0, reads=150, lists=75, for_failures=10, per_seconds=HOUR)
 
 
 def a_share(**changes: Any) -> Share:
-    """All is read: 10 vaults."""
-    return replace(Share(room=ROOM, lists=0, unread=0, read=10, wanted=0, details=0), **changes)
+    """All is read: 10 vaults that are listed again all the time, without a job of the last day."""
+    share = Share(
+        room=ROOM,
+        lists=0,
+        unread=0,
+        read=10,
+        unfilled=10,
+        next_list=0,
+        ended=(0,) * 24,
+        waiting={},
+    )
+    return replace(share, **changes)
 
 
 def test_nothing_left_takes_no_time() -> None:
@@ -40,25 +41,55 @@ def test_nothing_left_takes_no_time() -> None:
 def test_what_fits_into_the_budget_now_takes_no_time() -> None:
     room = replace(ROOM, left=150)
 
-    assert seconds_left([a_share(room=room, details=65)]) == 0
+    assert seconds_left([a_share(room=room, waiting={30: 65})]) == 0
 
 
 def test_details_come_at_the_pace_that_lists_leave() -> None:
-    assert seconds_left([a_share(details=130)]) == 2 * HOUR
+    assert seconds_left([a_share(waiting={30: 130})]) == 2 * HOUR
+
+
+def test_details_have_nearly_all_until_vaults_are_listed_again() -> None:
+    """What is spent in the half hour before would lack then."""
+    share = a_share(next_list=2.5 * HOUR, waiting={30: 2 * 140 + 65})
+
+    assert seconds_left([share]) == 3 * HOUR
 
 
 def test_lists_may_take_the_whole_budget() -> None:
-    assert seconds_left([a_share(lists=300, unread=300)]) == 2 * HOUR
-
-
-def test_vaults_not_read_yet_are_taken_to_want_what_the_others_did() -> None:
-    share = a_share(read=10, wanted=130, lists=5, unread=5, details=65)
+    share = a_share(lists=280, unread=280, next_list=10 * HOUR)
 
     assert seconds_left([share]) == 2 * HOUR
 
 
+def test_vaults_not_read_yet_are_taken_to_be_like_the_others() -> None:
+    share = a_share(lists=5, unread=5, ended=(0,) * 23 + (86,), waiting={30: 17})
+
+    assert seconds_left([share]) == pytest.approx(HOUR)
+
+
 def test_lists_of_resource_graph_cost_nothing() -> None:
     assert seconds_left([a_share(lists=0, unread=300)]) == 0
+
+
+def test_jobs_end_as_they_did_the_day_before() -> None:
+    """Where the one before was read, a new one makes it longer; else it takes its place."""
+    ended = (65, *(0,) * 22, 20)
+    read = a_share(unfilled=1, ended=ended, waiting={0: 65, 30: 65})
+    unread = a_share(unfilled=1, ended=ended, waiting={0: 65, 23: 20, 30: 45})
+
+    assert seconds_left([read]) == pytest.approx((2 + 20 / 65) * HOUR, rel=0.02)
+    assert seconds_left([unread]) == pytest.approx(2 * HOUR, rel=0.02)
+
+
+def test_new_jobs_of_vaults_that_are_filled_do_not_count() -> None:
+    """With one detail each they are, as soon as it is read."""
+    share = a_share(unfilled=130, ended=(20,) * 24, waiting={30: 130})
+
+    assert seconds_left([share]) == 2 * HOUR
+
+
+def test_jobs_that_end_faster_than_details_are_read_have_no_end() -> None:
+    assert seconds_left([a_share(unfilled=1, ended=(80,) * 24, waiting={0: 80})]) is None
 
 
 def test_nobody_can_tell_before_the_first_vault_is_read() -> None:
@@ -67,7 +98,7 @@ def test_nobody_can_tell_before_the_first_vault_is_read() -> None:
 
 
 def test_the_slowest_budget_counts() -> None:
-    assert seconds_left([a_share(details=65), a_share(details=650)]) == 10 * HOUR
+    assert seconds_left([a_share(waiting={30: 65}), a_share(waiting={30: 650})]) == 10 * HOUR
 
 
 def test_time_left_runs_down_and_not_below_zero() -> None:
@@ -105,93 +136,32 @@ def test_a_vault_that_is_down_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) 
         assert stage.own("initial_estimated_remaining_seconds") == 0
 
 
-class Lines(logging.Handler):
-    """Remembers what was logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-class Fill:
-    """The first fill of a large estate on a clock that jumps from one event to the next."""
-
-    def __init__(self, vaults: int, items: int, hours: float) -> None:
-        self.metrics = SelfMetrics()
-        self.readings: list[tuple[float, FillProgress]] = []
-        handler = Lines()
-        log = logging.getLogger("exporter.refresh.fill")
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)
-        fleet = sized_fleet(vaults=vaults, jobs=2 * items, jobs_per_item=2, anchor=START)
-        collectors: list[Collector] = []
-
-        def stop() -> None:
-            collectors[0].stop()
-
-        clock = EventClock(START, START + timedelta(hours=hours), stop)
-        limit = RateLimit(150, timedelta(hours=1))
-        with (
-            pytest.MonkeyPatch.context() as monkeypatch,
-            Simulator(fleet=fleet, clock=clock.wall, rate_limit=limit, page_size=1000) as simulator,
-        ):
-            for name, value in simulator.identity_environ.items():
-                monkeypatch.setenv(name, value)
-
-            def start(_: str, work: Callable[..., None], turn: object) -> None:
-                work(turn)
-                now, progress = clock.monotonic(), self.metrics.fill.progress
-                if not self.readings or self.readings[-1][1] is not progress:
-                    self.readings.append((now, progress))
-                if progress.done:
-                    collectors[0].stop()
-
-            text = config_text(simulator, azure=azure_section(simulator.url, requests=150))
-            collectors.append(
-                Collector(
-                    parse_config(text, {}, source="test"),
-                    store=PageStore(self.metrics),
-                    metrics=self.metrics,
-                    clock=clock,
-                    start=start,
-                )
-            )
-            collectors[0].run()
-        self.ended = clock.monotonic()
-        log.removeHandler(handler)
-        self.lines = handler.lines
-
-    def value(self, name: str) -> float | None:
-        return self.metrics.registry.get_sample_value(f"azure_backup_exporter_{name}")
-
-
 @pytest.fixture(scope="module")
 def fill() -> Fill:
     """40 vaults with 320 items at 150 reads an hour."""
-    return Fill(vaults=40, items=320, hours=36)
+    return simulate_fill(40, 320, 150)
 
 
 def test_a_fill_of_many_hours_is_told_in_few_lines(fill: Fill) -> None:
-    """About one at each tenth, and none for each of a thousand reads."""
+    """About one at each tenth and hour, and none for each of a thousand reads."""
     *lines, last = fill.lines
 
-    assert 8 <= len(lines) <= 11 + fill.ended / HOUR
+    assert 3 <= len(lines) <= 11 + fill.took / HOUR
     assert all("of 40 vaults read" in line for line in lines)
     assert all("left under the read budget" in line for line in lines)
     assert last == "first fill done"
 
 
-def test_the_time_left_is_a_lower_bound_and_no_idle_one(fill: Fill) -> None:
-    known = [(now, p.seconds_left(now)) for now, p in fill.readings if p.vaults and not p.done]
-    guesses = [(left, fill.ended - now) for now, left in known if left is not None]
+def test_the_budget_is_used_while_details_wait(fill: Fill) -> None:
+    assert fill.throttled == 0
+    assert fill.used >= 0.85
 
-    # Turns and the first reads of others are not foreseen to the minute.
-    assert all(left <= really * 1.1 + 0.25 * HOUR for left, really in guesses)
-    begun = [(left, really) for left, really in guesses if really > fill.ended / 2]
-    assert all(left > really / 3 for left, really in begun)
+
+def test_the_time_left_is_right(fill: Fill) -> None:
+    """From when every vault has been read. A turn or two are not foreseen."""
+    assert fill.guesses
+    for left, really in fill.guesses:
+        assert left == pytest.approx(really, rel=0.25, abs=HOUR / 2)
 
 
 def test_what_is_read_and_complete_only_grows(fill: Fill) -> None:
@@ -199,5 +169,5 @@ def test_what_is_read_and_complete_only_grows(fill: Fill) -> None:
 
     assert shown == sorted(shown)
     assert fill.readings[-1][1].done
-    assert fill.value("initial_vaults") == fill.value("initial_vaults_read") == 40
-    assert fill.value("initial_estimated_remaining_seconds") == 0
+    assert fill.own("initial_vaults") == fill.own("initial_vaults_read") == 40
+    assert fill.own("initial_estimated_remaining_seconds") == 0

@@ -202,7 +202,7 @@ def test_searches_and_the_first_fill() -> None:
 
     assert view.verdict == "A search for vaults fails."
     assert [(line.scope, line.fix) for line in view.searches] == [("/s", "y.")]
-    assert "300 of 1,000 vaults read, 40 details wait; at least 2 h left" in view.filling
+    assert "300 of 1,000 vaults read, 40 details wait; about 2 h left" in view.filling
     done = replace(fill, done=True)
     assert not a_view(a_snapshot(), overview=Overview(fill=done)).filling
 

@@ -205,7 +205,7 @@ def _filling(overview: Overview, left: timedelta | None) -> str:
     fill = overview.fill
     if fill.done or not fill.vaults:
         return ""
-    time = f"at least {span(left)} left" if left is not None else "the time left is not known yet"
+    time = f"about {span(left)} left" if left is not None else "the time left is not known yet"
     return (
         f"The first fill goes on: {fill.read:,} of {_vault_word(fill.vaults)} read,"
         f" {fill.details:,} details wait; {time} under the read budget."
