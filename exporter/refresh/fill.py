@@ -101,12 +101,11 @@ class FirstFill:
         self._tell(progress, now, left)
 
     def _tell(self, progress: FillProgress, now: float, left: float | None) -> None:
-        """A line at every tenth, and none for so little that it is over at once."""
+        """A line at every tenth and at the end, and no other for what is over at once."""
         silent = now - self._told_at
         if progress.done:
-            if now - self._started >= _QUIET_SECONDS:
-                took = span(timedelta(seconds=now - self._started))
-                log.info("first fill done", extra={"vaults": progress.vaults, "took": took})
+            took = span(timedelta(seconds=now - self._started))
+            log.info("first fill done", extra={"vaults": progress.vaults, "took": took})
             return
         step = _STEPS * (progress.read + progress.complete) // max(1, 2 * progress.vaults)
         due = step > self._told_step or silent >= _LONGEST_SILENCE_SECONDS

@@ -302,7 +302,10 @@ class VaultRefresher:
     def _succeeded(self, refreshed_at: datetime, data_since: float) -> None:
         state = self.state
         if state.up is not True:
-            log.info("vault is read", extra={**self._names, "jobs": len(state.history.jobs)})
+            # The first time of each vault is told by the first fill, in one line for many.
+            level = logging.DEBUG if state.up is None else logging.INFO
+            jobs = len(state.history.jobs)
+            log.log(level, "vault is read", extra={**self._names, "jobs": jobs})
         state.up, state.failure = True, None
         state.refreshed_at, state.data_since = refreshed_at, data_since
         self._failed_kind = None

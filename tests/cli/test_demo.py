@@ -101,10 +101,10 @@ def test_logs_are_one_json_object_a_line_if_asked_for(tmp_path: Path) -> None:
         lines = run("once", f"--config.file={config}", **environment).stderr.splitlines()
 
     [record] = [json.loads(line) for line in lines]
-    assert record["message"] == "vault is read"
+    assert record["message"] == "first fill done"
     assert record["level"] == "INFO"
-    assert record["vault_name"] == "vault-0000"
-    assert {"time", "logger", "jobs"} <= record.keys()
+    assert record["vaults"] == 1
+    assert {"time", "logger", "took"} <= record.keys()
 
 
 def test_a_health_check_finds_a_living_exporter(tmp_path: Path) -> None:
