@@ -53,7 +53,7 @@ class VaultState:
         errors: Failed refreshes by kind.
         failure: Why it is down, for people; None while it is up.
         details_pending: Details that wait.
-        ended: Finished jobs by the hour in which they ended, since 1970.
+        ended: Finished jobs by the hour in which they ended, since 1970; kept until it is filled.
         waiting: Details of failed and newest jobs that wait for the budget, likewise.
         filled: Whether none of them has waited since the first list, or the vault is down.
         due: Monotonic time of the next refresh; the first is due at once.
@@ -219,7 +219,8 @@ class VaultRefresher:
             left = {one.job.job_id for one in details.waiting}
             tried = {one.job.job_id for one in chosen}
             state.history = without_running_details(state.history, left & tried)
-            self._count_waiting()
+            if state.up:
+                self._count_waiting()
             self._show()
 
     def broke(self, error: Exception) -> None:
@@ -279,7 +280,8 @@ class VaultRefresher:
         self._succeeded(reading.window.end, reading.since)
         wanted = self._policy(state.history, now, settings)
         self._want(wanted)
-        state.ended = _by_hour(state.history.jobs.values())
+        if not state.filled:
+            state.ended = _by_hour(state.history.jobs.values())
 
     def _want(self, wanted: list[WantedDetail]) -> None:
         self._details.want(wanted)
@@ -321,7 +323,9 @@ class VaultRefresher:
         state = self.state
         state.errors[error.kind] += 1
         # A vault that cannot be read wants no details, so it must not slow down the others.
-        self._want([])
+        self._details.want([])
+        state.waiting = Counter()
+        self._wanting()
         advice = ADVICE[error.kind].format(scope=self.vault.path)
         failure = f"{error}. What to do: {advice}."
         if error.kind is not self._failed_kind:

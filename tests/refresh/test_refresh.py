@@ -313,6 +313,20 @@ def test_a_detail_that_fails_waits_and_the_job_is_shown_from_the_list(stage: Ste
     assert stage.values("vault_details_pending") == [0]
 
 
+def test_a_vault_that_goes_down_still_lacks_what_it_lacked(stage: Steered) -> None:
+    """0 would say that all its details are there."""
+    [vault] = stage.simulator.vault_ids
+    stage.simulator.put_job(vault, a_payload())
+    stage.simulator.inject(HttpError("gateway_timeout"), api="detail")
+    stage.refresh()
+    stage.simulator.inject(HttpError("forbidden"), api="list")
+    stage.clock.advance(minutes=5)
+    stage.refresh()
+
+    assert stage.values("vault_up") == [0]
+    assert stage.values("vault_details_pending") == [1]
+
+
 def test_a_detail_older_than_the_list_still_waits_and_is_tried_less_and_less(
     stage: Steered,
 ) -> None:
