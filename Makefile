@@ -114,7 +114,8 @@ bench-docs: $(VENV)/.bench ## Measure, and write docs/performance.md and its plo
 	$(BIN)/python -m benchmarks --write
 
 .PHONY: bench-limits
-bench-limits: $(VENV)/.dev ## Simulate a week under Azure's read limits (slow; ARGS="--days 2")
+bench-limits: $(VENV)/.dev ## Simulate first fills and a week under Azure's read limits (slow; ARGS="--days 2")
+	$(BIN)/python -m benchmarks.first_fill
 	$(BIN)/python -m benchmarks.read_limits $(ARGS)
 
 .PHONY: lock
