@@ -113,11 +113,6 @@ class BudgetGate:
             self._granted -= 1
 
     @property
-    def details_wait(self) -> bool:
-        """Whether the budget has not allowed all that are wanted."""
-        return self._details_wait
-
-    @property
     def per_seconds(self) -> float:
         """The interval of the budget."""
         return self._budget.per_seconds

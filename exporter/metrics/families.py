@@ -361,7 +361,8 @@ VAULT_FAMILIES: Final = (
     ),
     _vault(
         "vault_refresh_duration_seconds",
-        "How long the last refresh of the vault took, in seconds.",
+        "How long the last refresh of the vault took to read its job list, in seconds; details are"
+        " read behind it.",
         lambda snapshot: _value(
             None if snapshot.refresh_duration is None else snapshot.refresh_duration.total_seconds()
         ),

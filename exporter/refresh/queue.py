@@ -75,6 +75,8 @@ class DetailQueue:
         granted = self._gate.grant(wanted, lists=lists)
         give_up_at = now + _SHARE_OF_INTERVAL * self._gate.interval()
         chosen = most_urgent(waiting, granted)
+        for one, due in waiting.items():
+            one.pass_over(_ids(due) - _ids(chosen.get(one, ())))
         run_all(
             "details",
             lambda one: self._read(one, chosen[one], give_up_at),
@@ -108,6 +110,10 @@ class DetailQueue:
         except Exception as error:
             log.exception("reading details of %s broke", member.name)
             member.broke(error)
+
+
+def _ids(details: Iterable[WantedDetail]) -> set[str]:
+    return {one.job.job_id for one in details}
 
 
 def most_urgent(

@@ -24,7 +24,7 @@ from exporter.refresh.advice import ADVICE
 from exporter.refresh.details import VaultDetails, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
 
     from exporter.azure.backup_jobs import BackupJobsApi
@@ -208,6 +208,14 @@ class VaultRefresher:
         """Details that wait for nothing but the budget, the most urgent first."""
         return self._details.due()
 
+    def pass_over(self, job_ids: Collection[str]) -> None:
+        """Drop what was said of those of these jobs that run: no news of them are under way."""
+        with self._changing:
+            history = without_running_details(self.state.history, job_ids)
+            if history is not self.state.history:
+                self.state.history = history
+                self.publish()
+
     def read_details(self, chosen: list[WantedDetail], give_up_at: float) -> None:
         """Read some of these, as far as possible, and publish."""
         self.served_at = self._clock.monotonic()
@@ -273,8 +281,7 @@ class VaultRefresher:
         state, settings = self.state, self._settings
         # What was said of a running job stands only while news of it are under way.
         late = {one.job.job_id for one in self._details.waiting}
-        stale = state.history.jobs.keys() if self._gate.details_wait else late
-        history = without_running_details(state.history, stale)
+        history = without_running_details(state.history, late)
         history = merge_list(history, reading.jobs, reading.window, settings)
         state.history = prune(history, now, settings)
         self._succeeded(reading.window.end, reading.since)

@@ -20,6 +20,7 @@ from exporter.simulator import (
     HttpError,
     LoopingNextLink,
     MalformedJobs,
+    RateLimit,
     Reset,
     Throttled,
     TruncatedJson,
@@ -272,6 +273,24 @@ def test_what_a_vault_said_last_goes_after_keep_stale(monkeypatch: pytest.Monkey
         reads = stage.refresh()
         assert stage.values("last_job_info") == [1]
         assert [api for api, _, _ in reads] == ["list"], "no detail is read a second time"
+
+
+def test_tasks_of_a_running_job_go_when_the_budget_allows_no_news_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = sized_fleet(vaults=1, jobs=8, running=1, anchor=NOW)
+    with steered(monkeypatch, fleet) as stage:
+        stage.refresh()
+        assert stage.values("job_task_status", status="InProgress")
+
+        stage.clock.advance(minutes=5)
+        stage.simulator.rate_limit = RateLimit(1)
+        reads = stage.refresh()
+
+        assert [api for api, _, _ in reads] == ["list"]
+        assert stage.values("job_status", status="InProgress") == [1]
+        assert stage.values("job_task_status", status="InProgress") == []
+        assert stage.values("vault_details_pending") == [1]
 
 
 def test_an_empty_list_never_looks_like_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
