@@ -13,7 +13,7 @@ from exporter.metrics.store import PageStore
 from exporter.refresh.collector import Collector
 from exporter.simulator import Fleet, ManualClock, Simulator
 from tests.builders import NOW
-from tests.metrics.test_page import values
+from tests.pages import values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,7 +21,7 @@ from exporter.backup.history import Window
 from exporter.clock import SystemClock
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.selfmetrics import SelfMetrics
-from tests.azure.test_session import BASE, LATER, FiveLineCredential
+from tests.azure.sessions import BASE, LATER, FiveLineCredential
 from tests.builders import a_job, a_vault
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import responses
 from exporter.azure.query_quota import QueryQuota
 from exporter.azure.resource_graph import ResourceGraphApi
 from exporter.errors import ArmError, ErrorKind, NotNowError
-from tests.azure.test_session import BASE, LATER, Edge
+from tests.azure.sessions import BASE, LATER, Edge
 from tests.steering import SteeredClock
 
 if TYPE_CHECKING:

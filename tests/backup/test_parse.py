@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 
 from exporter.backup.parse import parse_job, parse_job_detail, parse_job_page
 from exporter.errors import PayloadError
+from tests.payloads import ODD_JSON
 
-ODD_JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
 FIELDS = [
     "jobType",
     "backupManagementType",

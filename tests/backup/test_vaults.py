@@ -23,8 +23,8 @@ from exporter.backup.vaults import (
     vault_id_of_job,
 )
 from exporter.errors import PayloadError
-from tests.backup.test_parse import ODD_JSON
 from tests.builders import a_vault
+from tests.payloads import ODD_JSON
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exporter.simulator import EmptyList, HttpError, Simulator, sized_fleet
-from tests.azure.test_credentials import TENANT, SignIn
 from tests.processes import run
+from tests.sign_in import TENANT, SignIn
 from tests.steering import config_text
 from tests.terminals import Terminal
 

@@ -10,9 +10,8 @@ import pytest
 from exporter import __version__
 from exporter.cli.report import Aliases
 from exporter.simulator import HtmlPage, HttpError, Simulator, sized_fleet
-from tests.azure.test_credentials import TENANT, SignIn
-from tests.cli.test_secrets import a_token_of
 from tests.processes import run
+from tests.sign_in import TENANT, SignIn, a_token_of
 from tests.steering import config_text
 from tests.terminals import Terminal
 

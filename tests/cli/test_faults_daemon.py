@@ -36,8 +36,8 @@ from exporter.simulator import (
     WrongContentType,
     sized_fleet,
 )
+from tests.pages import lines_about
 from tests.processes import Daemon, daemon, wait_for
-from tests.refresh.test_refresh import lines_about
 from tests.steering import azure_section, config_text
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
 from exporter.simulator import HttpError, Simulator, sized_fleet
-from tests.azure.test_credentials import TENANT, SignIn
 from tests.processes import daemon, run, wait_for
+from tests.sign_in import TENANT, SignIn, a_token_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,18 +28,6 @@ state: {{path: {state}}}
 vaults:
   - id: {vault}
 """
-
-
-def a_token_of(azure: Simulator) -> str:
-    """One that the simulator takes, wherever it is handed out."""
-    environment = azure.identity_environ
-    answer = requests.get(
-        environment["IDENTITY_ENDPOINT"],
-        params={"api-version": "2019-08-01", "resource": azure.url},
-        headers={"X-IDENTITY-HEADER": environment["IDENTITY_HEADER"]},
-        timeout=10,
-    )
-    return str(answer.json()["access_token"])
 
 
 def test_no_secret_and_no_token_is_left_anywhere(

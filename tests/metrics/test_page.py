@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import math
-from collections import Counter
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,68 +17,19 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.backup.rollup import roll_up
 from exporter.errors import ErrorKind
 from exporter.metrics.exposition import FAMILIES, format_value, registry_text
-from exporter.metrics.page import Body, build_page, vault_blocks
+from exporter.metrics.page import build_page, vault_blocks
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.snapshot import VaultSnapshot
 from tests.builders import (
-    NOW,
     a_detail,
-    a_history,
     a_job,
     a_running_job,
     a_vault,
     hours_ago,
-    settings,
 )
-
-
-def a_snapshot(*jobs: Any, **changes: Any) -> VaultSnapshot:
-    vault = changes.pop("vault", a_vault())
-    values: dict[str, Any] = {
-        "vault": vault,
-        "up": True,
-        "refreshed_at": NOW,
-        "refresh_duration": timedelta(seconds=1.5),
-        "refresh_interval": timedelta(minutes=5),
-        "details_pending": 0,
-        "rollup": roll_up(vault, a_history(*jobs), NOW, settings()),
-        **changes,
-    }
-    return VaultSnapshot(**values)
-
-
-def text_of(body: Body, tail: bytes = b"") -> str:
-    return b"".join(body.plain(tail)).decode()
-
-
-def page_of(*snapshots: VaultSnapshot) -> str:
-    return text_of(build_page(vault_blocks(snapshot) for snapshot in snapshots).text)
-
-
-def samples_of(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """Samples by name and labels, read by prometheus_client; no two have the same."""
-    found = Counter(
-        (sample.name, frozenset(sample.labels.items()))
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    )
-    assert not [key for key, count in found.items() if count > 1]
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def values(text: str, name: str, **labels: str) -> list[float]:
-    return [
-        value
-        for (sample, found), value in samples_of(text).items()
-        if sample == f"azure_backup_{name}" and labels.items() <= dict(found).items()
-    ]
+from tests.pages import a_snapshot, page_of, samples_of, text_of, values
 
 
 def test_a_running_job_has_no_end_timestamp() -> None:

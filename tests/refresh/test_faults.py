@@ -36,7 +36,7 @@ from exporter.simulator import (
     ticks,
 )
 from tests.builders import NOW
-from tests.refresh.test_refresh import lines_about
+from tests.pages import lines_about
 from tests.steering import Steered, azure_section, steered
 
 if TYPE_CHECKING:

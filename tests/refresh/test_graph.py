@@ -23,7 +23,7 @@ from exporter.simulator import (
     sized_fleet,
 )
 from tests.builders import NOW
-from tests.refresh.test_refresh import a_payload
+from tests.payloads import a_payload
 from tests.steering import Steered, steered
 
 if TYPE_CHECKING:

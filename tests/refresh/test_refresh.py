@@ -28,6 +28,8 @@ from exporter.simulator import (
     ticks,
 )
 from tests.builders import NOW
+from tests.pages import lines_about
+from tests.payloads import a_payload
 from tests.processes import wait_for
 from tests.steering import Steered, azure_section, steered
 
@@ -38,43 +40,6 @@ if TYPE_CHECKING:
     from exporter.metrics.snapshot import VaultSnapshot
     from exporter.simulator.answers import Answer
     from exporter.simulator.faults import Circumstances
-
-ARTICLE_VAULT = (
-    "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg"
-    "/providers/Microsoft.RecoveryServices/vaults/article"
-)
-
-
-def a_payload(name: str = "7ddead57-bcb9-4269-ac31-6a1b57588700", **changes: Any) -> dict[str, Any]:
-    """The job of Microsoft's article, in the article's own form, ended an hour ago."""
-    end = NOW - timedelta(hours=1)
-    properties: dict[str, Any] = {
-        "jobType": "AzureIaaSVMJob",
-        "duration": "00:20:23.0896697",
-        "actionsInfo": [1],
-        "virtualMachineVersion": "Compute",
-        "extendedInfo": {
-            "tasksList": [
-                {"taskId": "Take Snapshot", "duration": "00:00:00", "status": "Completed"},
-                {"taskId": "Transfer data to vault", "duration": "00:00:00", "status": "Completed"},
-            ],
-            "propertyBag": {"VM Name": "uttestvmub1", "Backup Size": "2332 MB"},
-        },
-        "entityFriendlyName": "uttestvmub1",
-        "backupManagementType": "AzureIaasVM",
-        "operation": "Backup",
-        "status": "Completed",
-        "startTime": f"{end - timedelta(seconds=1223.0896697):%Y-%m-%dT%H:%M:%S.%f}7Z",
-        "endTime": f"{end:%Y-%m-%dT%H:%M:%S.%f}4Z",
-        "activityId": "7df8e874-1d66-4f81-8e91-da2fe054811d",
-        **changes,
-    }
-    return {
-        "id": f"{ARTICLE_VAULT}/backupJobs/{name}",
-        "name": name,
-        "type": "Microsoft.RecoveryServices/vaults/backupJobs",
-        "properties": {key: value for key, value in properties.items() if value is not None},
-    }
 
 
 @pytest.fixture
@@ -243,14 +208,6 @@ def test_a_fault_takes_one_vault_down_and_costs_nothing_known(
         stage.refresh()
         assert stage.values("vault_up") == [1, 1]
         assert lines_about(stage.page, "last_job_status", bad)
-
-
-def lines_about(page: str, family: str, vault: str) -> list[str]:
-    return [
-        line
-        for line in page.splitlines()
-        if line.startswith(f"azure_backup_{family}") and f'vault="{vault}"' in line
-    ]
 
 
 def test_what_a_vault_said_last_goes_after_keep_stale(monkeypatch: pytest.MonkeyPatch) -> None:

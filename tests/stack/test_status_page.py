@@ -8,7 +8,7 @@ import pytest
 
 from exporter.clock import SystemClock
 from tests.builders import a_detail, a_job, a_running_job, a_vault
-from tests.metrics.test_page import a_snapshot
+from tests.pages import a_snapshot
 from tests.stack.browser import look
 from tests.web.running import running
 

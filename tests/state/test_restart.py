@@ -12,9 +12,9 @@ import pytest
 
 from exporter.simulator import EmptyList, HttpError, sized_fleet
 from tests.builders import NOW
+from tests.payloads import a_payload
 from tests.processes import wait_for
-from tests.refresh.test_refresh import a_payload
-from tests.state.test_store import raw
+from tests.state.raw_files import raw
 from tests.steering import Steered, steered
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from exporter.state import StateKeeper, StoredVault
 from exporter.state.store import StateStore
 from tests.builders import NOW, a_detail, a_history, a_job
 from tests.processes import ROOT
+from tests.state.raw_files import raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,13 +51,6 @@ def save(path: Path, *vaults: StoredVault) -> StateStore:
 
 def load(path: Path, *vault_ids: str) -> dict[str, StoredVault]:
     return StateStore(path).load(vault_ids or ["v"]).vaults
-
-
-@contextmanager
-def raw(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file as another program sees it."""
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as db:
-        yield db
 
 
 def test_what_is_saved_is_loaded(path: Path) -> None:

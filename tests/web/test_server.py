@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.web.handlers import accepts_gzip
 from exporter.web.server import bind
 from tests.builders import a_job
-from tests.metrics.test_page import a_snapshot
+from tests.pages import a_snapshot
 from tests.web.running import Running, running
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from exporter.web.status.page import render
 from exporter.web.status.query import Query
 from exporter.web.status.view import PER_PAGE, StatusView, status_view
 from tests.builders import NOW, a_detail, a_job, a_running_job, a_vault, hours_ago
-from tests.metrics.test_page import a_snapshot
+from tests.pages import a_snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

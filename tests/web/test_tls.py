@@ -19,7 +19,7 @@ import trustme
 
 from exporter.cli import main
 from tests.builders import a_job
-from tests.metrics.test_page import a_snapshot
+from tests.pages import a_snapshot
 from tests.processes import wait_for
 from tests.web.running import UPKEEP_SECONDS, Running, running, wait_for_change
 
