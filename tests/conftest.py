@@ -9,8 +9,9 @@ import pytest
 from hypothesis import settings
 
 # A shared CI machine may pause for longer than hypothesis allows one example.
-settings.register_profile("default", deadline=None)
-settings.load_profile("default")
+settings.register_profile("quick", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import requests
 
+from tests.spawner import run_forked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -26,6 +28,13 @@ _LISTENING = re.compile(r'listening"?,? "?port(?:=|": )(\d+),? "?scheme(?:=|": "
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """One command to its end."""
+    return run_forked(
+        arguments, {**os.environ, **environment}, folder=ROOT, timeout=PATIENCE_SECONDS
+    )
+
+
+def run_anew(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The same by an interpreter of its own, where its start matters."""
     return subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-m", "exporter", *arguments],
         cwd=ROOT,

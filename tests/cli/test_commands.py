@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from tests.processes import run
+from tests.processes import run, run_anew
 
 VAULT = "vaults: [{subscription_id: s, resource_group: rg, name: v}]\n"
 
@@ -21,7 +21,7 @@ def write(folder: Path, text: str) -> str:
 
 
 def test_version_names_both_programs() -> None:
-    assert __version__ in run("--version").stdout
+    assert __version__ in run_anew("--version").stdout
     assert "Python 3." in run("serve", "--version").stdout
 
 

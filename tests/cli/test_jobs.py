@@ -12,7 +12,7 @@ import pytest
 
 from exporter.cli.job_records import KEYS
 from exporter.simulator import HttpError, Simulator, Stall, sized_fleet
-from tests.processes import ROOT, run, wait_for
+from tests.processes import ROOT, run, run_anew, wait_for
 from tests.steering import config_text
 from tests.terminals import Terminal
 
@@ -292,7 +292,7 @@ def test_help_has_an_example() -> None:
 def test_a_locale_that_cannot_write_a_name_ends_nothing(azure: Simulator, config: str) -> None:
     put(azure, "umlaut", entityFriendlyName="Büro")
     environment = {**azure.identity_environ, "PYTHONIOENCODING": "ascii:strict"}
-    ended = run("jobs", config, "--item=B*", **environment)
+    ended = run_anew("jobs", config, "--item=B*", **environment)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     assert lines_of(ended.stdout)[0]["item"] == "B?ro"
