@@ -14,6 +14,11 @@ settings.register_profile("thorough", deadline=None, max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Many tests wait for sockets and processes, so two more than there are cores."""
+    return (os.cpu_count() or 1) + 2
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder beside the project with recorded answers of Azure; CI must have it."""
