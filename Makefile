@@ -64,7 +64,7 @@ coverage: $(VENV)/.dev ## Run them and list the lines that no test runs (three t
 
 .PHONY: stack-test
 stack-test: $(VENV)/.dev ## Run the tests against real programs: rules, routes, dashboards, the loop (Debian; see .ci/run)
-	$(BIN)/python -m pytest -m "stack and not alone" -n auto $(ARGS)
+	$(BIN)/python -m pytest -m "stack and not alone" -n auto --dist loadfile $(ARGS)
 	$(BIN)/python -m pytest -m "stack and alone" $(ARGS)
 
 FUZZ_SECONDS ?= 20
