@@ -78,7 +78,7 @@ class _Clock(EventClock):
 def _run(
     fleet: Fleet, end: datetime, span: timedelta, keep: Callable[[str, float, datetime], None]
 ) -> None:
-    """Let the exporter live until ``end``; ``keep`` gets its page every few minutes."""
+    """Let the exporter live until ``end``; ``keep`` gets its page as it is every few minutes."""
     collectors: list[Collector] = []
     clock = _Clock(end - span, end, lambda: collectors[0].stop())  # noqa: PLW0108 - none yet
     metrics = SelfMetrics()
@@ -90,13 +90,16 @@ def _run(
 
         def start(_: str, work: Callable[..., None], turn: object) -> None:
             nonlocal kept
-            _trouble(simulator, end - clock.now())
-            work(turn)
             if clock.now() - kept >= STEP:
-                kept = clock.now()
                 began = time.perf_counter()
                 page = _page(store, metrics)
-                keep(page, time.perf_counter() - began, kept)
+                took = time.perf_counter() - began
+                # What was scraped since the last refresh: nothing has changed in between.
+                while clock.now() - kept >= STEP:
+                    kept += STEP
+                    keep(page, took, kept)
+            _trouble(simulator, end - clock.now())
+            work(turn)
 
         config = parse_config(_settings(simulator), {}, source="history")
         collectors.append(Collector(config, store=store, metrics=metrics, clock=clock, start=start))
