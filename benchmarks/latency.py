@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 60
 
 def measure(*, smoke: bool) -> Iterator[Figure]:
     """While jobs are read and rendered without pause, and while visitors come without pause."""
-    vaults, jobs, seconds = (2, 64, 0.2) if smoke else (100, 40_000, 8.0)
+    vaults, jobs, seconds = (2, 64, 0.2) if smoke else (100, 100_000, 8.0)
     ids = [vault.id for vault in sized_fleet(vaults, jobs).vaults]
     with (
         azure(vaults, jobs) as service,
