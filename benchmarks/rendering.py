@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 
     from exporter.metrics.snapshot import VaultSnapshot
 
+_ROUNDS = 4
+
 
 def measure(*, smoke: bool) -> Iterator[Figure]:
     """Against one scrape of ``generate_latest`` over a custom collector with the same data."""
     vaults, items = (4, 10) if smoke else (40, 98)
     snapshots = an_estate(vaults, items)
     registry = stock_registry(snapshots)
-    stock, text = cpu_seconds(lambda: generate_latest(registry), 2)
-    ours, page = cpu_seconds(lambda: build_page([vault_blocks(one) for one in snapshots]))
+    stock = ours = float("inf")
+    # In turns: others on the machine slow down the one as much as the other.
+    for _ in range(_ROUNDS):
+        seconds, text = cpu_seconds(lambda: generate_latest(registry), 1)
+        stock = min(stock, seconds)
+        seconds, page = cpu_seconds(lambda: build_page([vault_blocks(one) for one in snapshots]))
+        ours = min(ours, seconds)
     if text.count(b"\n") - text.count(b"\n#") - 1 != page.series:
         raise AssertionError("the two pages differ")
     baseline = f"generate_latest {milliseconds(stock)}"
