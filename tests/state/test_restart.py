@@ -55,6 +55,7 @@ def written(collector: Collector | None) -> None:
 
 
 @pytest.mark.stack
+@pytest.mark.alone
 def test_a_restart_with_10000_jobs_reads_no_detail_again(
     monkeypatch: pytest.MonkeyPatch, path: Path, record_property: Callable[[str, object], None]
 ) -> None:
