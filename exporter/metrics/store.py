@@ -38,6 +38,7 @@ class PageStore:
         self._changing = threading.Lock()
         self._building = threading.Lock()
         self._parts: dict[str, VaultBlocks | None] = {}
+        self._served_parts: dict[str, VaultBlocks | None] = {}
         self._stale = False
         self._put_off = False
         self._rests_until = float("-inf")
@@ -52,6 +53,13 @@ class PageStore:
             if self._stale:
                 self._build()
             return self.served
+
+    @property
+    def complete(self) -> bool:
+        """Whether what is served has a refresh of every vault, ended well or badly."""
+        served = self._served_parts
+        parts = (served.get(vault_id) for vault_id in self._parts)
+        return all(part is not None and part.snapshot.up is not None for part in parts)
 
     def show(self, vaults: Iterable[Vault]) -> Callable[[VaultSnapshot], None]:
         """Say which vaults the page has, and in which order; others are dropped.
@@ -125,8 +133,10 @@ class PageStore:
         started = time.thread_time()
         with self._changing:
             self._stale = False
-            parts = [part for part in self._parts.values() if part]
+            known = dict(self._parts)
+        parts = [part for part in known.values() if part]
         self.served = build_page(parts, self.served)
+        self._served_parts = known
         self._metrics.series.set(self.served.series)
         if len(parts) > _AT_ONCE:
             spent = time.thread_time() - started

@@ -80,6 +80,7 @@ class Collector:
         self.settings = config.settings()
         self.config = config
         self._clock = clock
+        self._store = store
         self.keeper = _keeper(config, previous)
         # All that can fail is behind us: what the previous one knows is taken over.
         if previous:
@@ -96,7 +97,7 @@ class Collector:
             metrics=metrics.fill,
             shares=lambda: self._estate.shares,
             complete=lambda: self._estate.complete,
-            searched=lambda: all(one.ended_once for one in self._discoveries),
+            searched=lambda: self._searched,
         )
         self._estate = Estate(
             config,
@@ -135,8 +136,8 @@ class Collector:
 
     @property
     def ready(self) -> bool:
-        """Whether the first refresh of every vault has ended, well or badly; it stays so."""
-        self._was_ready = self._was_ready or self._loop.ready
+        """Whether the page has a refresh of every vault, ended well or badly; it stays so."""
+        self._was_ready = self._was_ready or (self._searched and self._store.complete)
         return self._was_ready
 
     @property
@@ -219,6 +220,10 @@ class Collector:
         self._loop.wake()
         self._session.close()
         self._flush()
+
+    @property
+    def _searched(self) -> bool:
+        return all(one.ended_once for one in self._discoveries)
 
     def _rearrange(self) -> None:
         """Read the vaults that are configured, and those found by now."""

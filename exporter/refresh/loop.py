@@ -111,11 +111,6 @@ class RefreshLoop:
             self._turns = [known.get(id(reader)) or _Turn(reader) for reader in readers]
         self.wake()
 
-    @property
-    def ready(self) -> bool:
-        """Whether the first refresh of every reader has ended, well or badly."""
-        return all(turn.reader.ended_once for turn in self._turns)
-
     def wake(self) -> None:
         """Look at the schedule now."""
         self._changed.set()

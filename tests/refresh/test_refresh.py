@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,9 +29,9 @@ from exporter.simulator import (
     ticks,
 )
 from tests.builders import NOW
-from tests.pages import lines_about
+from tests.pages import lines_about, values
 from tests.payloads import a_payload
-from tests.processes import wait_for
+from tests.processes import PATIENCE_SECONDS, wait_for
 from tests.steering import Steered, azure_section, steered
 
 if TYPE_CHECKING:
@@ -397,6 +398,21 @@ def test_a_429_is_obeyed_and_its_limit_learnt(monkeypatch: pytest.MonkeyPatch) -
         assert (
             stage.own("api_reads_remaining", subscription_id=sub(stage), location="") or 0
         ) <= 150
+
+
+def test_when_it_is_ready_the_page_has_every_vault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of so many the page is joined now and then only, so a refresh has ended before it shows."""
+    with steered(monkeypatch, sized_fleet(vaults=150, jobs=300, anchor=NOW)) as stage:
+        collector = stage.configure()
+        refreshing = threading.Thread(target=stage.refresh)
+        refreshing.start()
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while not collector.ready and time.monotonic() < give_up_at:
+            time.sleep(0.001)
+        served = b"".join(stage.store.served.text.plain(b"")).decode()
+        refreshing.join()
+
+        assert values(served, "vault_up") == [1] * 150
 
 
 def test_a_reload_keeps_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
