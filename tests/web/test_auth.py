@@ -117,9 +117,8 @@ def test_a_flood_of_wrong_passwords_does_not_delay_the_known(tmp_path: Path) -> 
     with running(web_config=config) as server, ThreadPoolExecutor(20) as pool:
         assert server.ask("/-/healthy", auth=("alice", "right")).status_code == 200
         wrong = [pool.submit(_ask_wrongly, server, str(n)) for n in range(20)]
-        started = time.monotonic()
         assert server.ask("/-/healthy", auth=("alice", "right")).status_code == 200
-        assert time.monotonic() - started < 0.5
+        assert not all(future.done() for future in wrong)
         assert {future.result() for future in wrong} <= {401, 429}
 
 
