@@ -120,10 +120,10 @@ def test_prometheus_scrapes_over_tls_with_the_right_password_only(
 def test_slowhttptest_does_not_keep_wrk_from_its_answers(demo: Daemon, attack: list[str]) -> None:
     """Slow headers, slow bodies, slow reading; meanwhile every request is answered."""
     url = f"{demo.url}/metrics"
-    slow = [installed("slowhttptest"), *attack, "-c", "100", "-i", "1", "-r", "100", "-l", "3"]
+    slow = [installed("slowhttptest"), *attack, "-c", "100", "-i", "1", "-r", "100", "-l", "5"]
     with subprocess.Popen([*slow, "-u", url], stdout=subprocess.DEVNULL) as attacking:  # noqa: S603
         report = subprocess.run(  # noqa: S603 - our own command
-            [installed("wrk"), "-t1", "-c4", "-d2s", url],
+            [installed("wrk"), "-t1", "-c4", "-d4s", url],
             capture_output=True,
             text=True,
             timeout=30,
