@@ -159,6 +159,9 @@ SCENARIOS = [
             # A snapshot's job ends while its transfer goes on.
             sql("last_job_status", "1x80", status="Completed"),
             sql("last_job_task_status", "1x80", **TRANSFER, status="InProgress"),
+            # Azure did not say how a task ended.
+            sql("last_job_status", "1x80", item="db2", status="Completed"),
+            sql("last_job_task_status", "1x80", item="db2", **TRANSFER),
         ],
     ),
     Scenario(

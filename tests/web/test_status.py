@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exporter.backup.model import JobError
+from exporter.backup.model import JobError, Task
 from exporter.metrics.fill import FillProgress
 from exporter.metrics.snapshot import Overview, SearchSnapshot, VaultSnapshot
 from exporter.web.status.page import render
@@ -71,8 +71,16 @@ def test_the_worst_comes_first_in_the_words_of_alerts_and_dashboards() -> None:
         a_job(f"r{n}", item="again", container="r", status=status, ended=hours_ago(n))
         for n, status in enumerate(["Cancelled", "Failed", "Failed", "Completed"], start=1)
     ]
+    tasks = [
+        Task(name=name, status=status, step=step, duration_seconds=None)
+        for step, (name, status) in enumerate(
+            [("Take Snapshot", "Completed"), ("Check", ""), ("Transfer", "Failed")], start=1
+        )
+    ]
+    unfinished = a_detail(tasks=tuple(tasks))
     view = a_view(
         a_snapshot(
+            a_job("t", item="kept", container="t", detail=unfinished),
             a_job("w", item="warns", container="w", status="CompletedWithWarnings"),
             a_job("l", item="late", container="l", ended=hours_ago(31)),
             a_job("f1", item="fails", container="f", ended=hours_ago(25)),
@@ -92,10 +100,15 @@ def test_the_worst_comes_first_in_the_words_of_alerts_and_dashboards() -> None:
         ("late", "Late", "bad"),
         ("restored", "Restore failed", "bad"),
         ("fails", "Failed", "warn"),
+        ("kept", "Task not completed", "warn"),
         ("warns", "Warnings", "warn"),
         ("cancelled", "Not completed", "warn"),
     ]
-    assert view.summary == ("Of 8 items: 4 failing, 1 late, 1 with warnings and 1 not completed.")
+    assert view.items.lines[5].tasks == "Transfer: Failed"
+    assert view.summary == (
+        "Of 9 items: 4 failing, 1 late, 1 with a task not completed, 1 with warnings and"
+        " 1 not completed."
+    )
 
 
 @pytest.mark.parametrize(

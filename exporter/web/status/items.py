@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
+from exporter.backup.model import RUNNING_STATUSES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exporter.backup.model import ItemKey
+    from exporter.backup.model import BackupJob, ItemKey, Task
     from exporter.backup.rollup import ItemState
     from exporter.metrics.snapshot import VaultSnapshot
 
@@ -27,9 +29,10 @@ class Health(IntEnum):
     LATE = 2
     RESTORE = 3
     FAILED = 4
-    WARNINGS = 5
-    INCOMPLETE = 6
-    WELL = 7
+    TASK = 5
+    WARNINGS = 6
+    INCOMPLETE = 7
+    WELL = 8
 
 
 LATE_AFTER: Final = timedelta(hours=30)
@@ -46,6 +49,7 @@ ALREADY_RUNNING: Final = "400249"
 STOPPING: Final = ("DisableBackup", "DeleteBackupData", "UnRegister")
 _PROTECTING: Final = (BACKUP, "ConfigureBackup", "Undelete")
 RESTORING: Final = ("Restore", "CrossRegionRestore", "RestoreWithRehydrate")
+_TASK_IS_WELL: Final = ("Completed", *RUNNING_STATUSES)
 _BY_STATUS: Final = {
     "Completed": Health.WELL,
     "CompletedWithWarnings": Health.WARNINGS,
@@ -117,7 +121,19 @@ def _backup_health(
     if item.last_success and now - item.last_success > after and not stopped:
         return Health.LATE
     health = _BY_STATUS.get(item.job.status, Health.INCOMPLETE)
+    if health in (Health.WELL, Health.WARNINGS) and any(tasks_not_completed(item.job)):
+        return Health.TASK
     return Health.INCOMPLETE if waits and health is Health.FAILED else health
+
+
+def tasks_not_completed(job: BackupJob) -> Iterator[Task]:
+    """Tasks of a finished job that have ended otherwise than well, as far as its detail is known.
+
+    The job may count as successful all the same; then its recovery point may exist as a snapshot
+    only and not in the vault.
+    """
+    tasks = job.detail.tasks if job.detail else ()
+    return (task for task in tasks if task.status and task.status not in _TASK_IS_WELL)
 
 
 def _one_off_health(item: ItemState, now: datetime) -> Health:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from exporter.backup.model import RUNNING_STATUSES
-from exporter.web.status.items import Health
+from exporter.web.status.items import Health, tasks_not_completed
 from exporter.words import span
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ HEALTH: Final = {
     Health.LATE: ("bad", "Late"),
     Health.RESTORE: ("bad", "Restore failed"),
     Health.FAILED: ("warn", "Failed"),
+    Health.TASK: ("warn", "Task not completed"),
     Health.WARNINGS: ("warn", "Warnings"),
     Health.INCOMPLETE: ("warn", "Not completed"),
     Health.WELL: ("good", "Well"),
@@ -136,6 +137,9 @@ def item_line(judged: Judged, now: datetime, portal: str) -> Line:
             "status": item.job.status or "unknown",
             "ended": ago(item.job.ended_at, now),
             "errors": ", ".join(error.title or error.code for error in item.job.errors),
+            "tasks": ", ".join(
+                f"{task.name}: {task.status}" for task in tasks_not_completed(item.job)
+            ),
             "success": ago(item.last_success, now) if item.last_success else "None known",
             "jobs": link and f"{link}/backupJobs",
         },

@@ -192,6 +192,7 @@ def _summary(vaults: list[VaultSnapshot], judged: list[Judged], query: Query) ->
         for number, words in (
             (failing, "failing"),
             (healths[Health.LATE], "late"),
+            (healths[Health.TASK], "with a task not completed"),
             (healths[Health.WARNINGS], "with warnings"),
             (healths[Health.INCOMPLETE], "not completed"),
         )
