@@ -7,30 +7,19 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
-import subprocess
-import sys
 import termios
 import time
 from typing import TYPE_CHECKING, Self
 
 from tests.processes import PATIENCE_SECONDS, ROOT
+from tests.spawner import start_in_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
-
-
-def _take_terminal() -> None:
-    """Let Ctrl-C reach the program, as a shell would for the one in front.
-
-    Whoever starts the tests in the background has it ignored, which children inherit.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
@@ -54,17 +43,13 @@ class Terminal:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         names = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE")
         inherited = {key: value for key, value in os.environ.items() if key not in names}
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "exporter", *arguments],
-            cwd=ROOT,
-            env={**inherited, "TERM": "xterm-256color", **(environment or {})},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            preexec_fn=_take_terminal,  # noqa: PLW1509 - nothing else runs in the child yet
+        self._slave = slave
+        self._process = start_in_terminal(
+            arguments,
+            {**inherited, "TERM": "xterm-256color", **(environment or {})},
+            folder=ROOT,
+            terminal=os.ttyname(slave),
         )
-        os.close(slave)
         self.raw = ""
 
     def __enter__(self) -> Self:
@@ -77,7 +62,8 @@ class Terminal:
         traceback: TracebackType | None,
     ) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.join()
+        os.close(self._slave)
         os.close(self._master)
 
     @property
@@ -103,9 +89,13 @@ class Terminal:
     def ended(self) -> int:
         """Read to the end; the exit code."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self._read(deadline):
-            pass
-        return self._process.wait(PATIENCE_SECONDS)
+        alive = True
+        while alive and time.monotonic() < deadline:
+            alive = self._process.is_alive()
+            while self._read(time.monotonic() + 0.05):
+                pass
+        assert self._process.exitcode is not None
+        return self._process.exitcode
 
     def _read(self, deadline: float) -> bool:
         left = deadline - time.monotonic()
