@@ -402,7 +402,7 @@ def test_a_429_is_obeyed_and_its_limit_learnt(monkeypatch: pytest.MonkeyPatch) -
 
 def test_when_it_is_ready_the_page_has_every_vault(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of so many the page is joined now and then only, so a refresh has ended before it shows."""
-    with steered(monkeypatch, sized_fleet(vaults=150, jobs=300, anchor=NOW)) as stage:
+    with steered(monkeypatch, sized_fleet(vaults=110, jobs=110, anchor=NOW)) as stage:
         collector = stage.configure()
         refreshing = threading.Thread(target=stage.refresh)
         refreshing.start()
@@ -412,7 +412,7 @@ def test_when_it_is_ready_the_page_has_every_vault(monkeypatch: pytest.MonkeyPat
         served = b"".join(stage.store.served.text.plain(b"")).decode()
         refreshing.join()
 
-        assert values(served, "vault_up") == [1] * 150
+        assert values(served, "vault_up") == [1] * 110
 
 
 def test_a_reload_keeps_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,7 @@ def test_the_page_is_whole_while_vaults_are_replaced(server: Running) -> None:
     writer = threading.Thread(target=replace_for_ever)
     writer.start()
     try:
-        for _ in range(20):
+        for _ in range(8):
             text = server.ask("/metrics").text
             items = {
                 sample.labels["item"]
