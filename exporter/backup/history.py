@@ -164,8 +164,10 @@ def merge_list(
         # One without any instant never ages.
         known = {k: job for k, job in known.items() if k in taken or job.running or job.ended_at}
     merged = _merge(replace(history, jobs=known), taken.values())
+    returned = [job for job_id, job in merged.jobs.items() if job_id not in history.jobs]
     return replace(
         merged,
+        older_failures=_without_returned(history, returned, settings),
         read_at=window.end,
         full_read_at=window.end if window.full else history.full_read_at,
         # Every window reaches back to the oldest running job. One list without it proves nothing:
@@ -268,6 +270,23 @@ def _with_older_failures(
             number, newest = older.get(subject, OlderFailures(0, ended))
             older[subject] = OlderFailures(number + 1, max(newest, ended))
     return older
+
+
+def _without_returned(
+    history: History, returned: Iterable[BackupJob], settings: Settings
+) -> Mapping[Subject, OlderFailures]:
+    """Leave the count of older failures to ``jobs`` where these bring one back.
+
+    They do while a job runs that began before the look-back, and after that was made longer.
+    """
+    older = dict(history.older_failures)
+    for job in returned if older else ():
+        failures, ended = older.get(subject := subject_of(job)), job.ended_at
+        if job.running or ended is None or job.status in settings.success_statuses:
+            continue
+        if failures and ended <= failures.newest:
+            older[subject] = failures._replace(number=failures.number - 1)
+    return {subject: failures for subject, failures in older.items() if failures.number > 0}
 
 
 def last_successes(history: History, settings: Settings) -> dict[Subject, datetime]:

@@ -222,6 +222,38 @@ def test_failures_count_beyond_the_look_back() -> None:
     assert item.consecutive_failures == 0
 
 
+def test_a_failure_that_is_listed_again_counts_once() -> None:
+    """A job that runs for weeks makes each list reach back behind what is kept."""
+    running = a_running_job("r", started=hours_ago(20 * 24), item="large")
+    failures = [
+        a_job(f"j{day}", status="Failed", ended=NOW - timedelta(days=day, hours=-1))
+        for day in range(1, 21)
+    ]
+    history = a_history(running)
+    for minutes in (0, 5, 10):
+        at = NOW + timedelta(minutes=minutes)
+        window = next_window(history, at, settings())
+        history = merge_list(history, [running, *failures], window, settings())
+        history = prune(history, at, settings())
+        [item] = roll_up(a_vault(), history, at, settings()).items
+        assert len(history.jobs) < 10
+        assert item.consecutive_failures == 20
+
+
+def test_failures_that_a_longer_look_back_brings_again_count_once() -> None:
+    failures = [a_job(f"j{w}", status="Failed", ended=NOW - timedelta(weeks=w)) for w in range(6)]
+    longer = settings(lookback=timedelta(days=40))
+    history = merge_list(History(), failures, next_window(History(), NOW, longer), longer)
+    history = prune(history, NOW, settings())
+    assert len(history.jobs) < 6
+
+    history = merge_list(history, failures, next_window(History(), NOW, longer), longer)
+    history = prune(history, NOW, longer)
+
+    [item] = roll_up(a_vault(), history, NOW, longer).items
+    assert len(history.jobs) == item.consecutive_failures == 6
+
+
 def test_details_that_no_series_shows_are_forgotten() -> None:
     """They are most of a job's memory; what the item needs of them outlives them."""
     newest = a_job("newest", ended=hours_ago(1), detail=a_detail(tasks=()))
