@@ -231,7 +231,9 @@ class Collector:
             if self._stop.is_set():
                 return
             self._estate.arrange(
-                Found(one.vaults, one.group) for one in self._discoveries if one.vaults is not None
+                Found(one.vaults, one.group, one.unseen)
+                for one in self._discoveries
+                if one.vaults is not None
             )
             self._loop.set_readers(
                 [*self._discoveries, *self._estate.readers, *self._estate.queues.values()]

@@ -56,6 +56,8 @@ class Discovery:
         entry: Where it looks.
         found: All vaults there, by id; None before the first search that worked.
         vaults: Those that are wanted, in the order of their ids; None likewise.
+        unseen: Of those, by id, the ones that the newest search did not find and that cannot be
+            asked either, and why.
         due: Monotonic time of the next search.
         name: For the log.
         ended_once: Whether a search has ended, well or badly.
@@ -83,6 +85,7 @@ class Discovery:
         self.ended_once = False
         self.found = known
         self.vaults = None if known is None else selection.of(known.values())
+        self.unseen: dict[str, ArmError] = {}
         self._selection = selection
         self._vaults_api = vaults_api
         self._graph_api = graph_api
@@ -177,13 +180,20 @@ class Discovery:
         wanted = {vault.id for vault in self.vaults or ()}
         missing = [vault for k, vault in (self.found or {}).items() if k not in found]
         self._missed = Counter({vault.id: self._missed[vault.id] + 1 for vault in missing})
-        asked = 0
-        for vault in missing:
-            if vault.id not in wanted:
-                continue
-            asked += 1
-            if asked > _MOST_ASKED or self._stays(vault, give_up_at):
-                found[vault.id] = vault
+        unseen: dict[str, ArmError] = {}
+        fault: ArmError | None = None
+        for number, vault in enumerate(vault for vault in missing if vault.id in wanted):
+            if number < _MOST_ASKED:
+                try:
+                    stays, fault = self._stays(vault, give_up_at), None
+                except ArmError as error:
+                    stays, fault = True, error
+                if not stays:
+                    continue
+            # One that is not asked is taken to be like the last one that was.
+            found[vault.id] = vault
+            if fault:
+                unseen[vault.id] = fault
         vaults = self._selection.of(vault for _, vault in sorted(found.items()))
         self._log(wanted, {vault.id for vault in vaults})
         self._failure = None
@@ -191,17 +201,18 @@ class Discovery:
         self._metrics.discovery_up.labels(*self._labels).set(1)
         self._metrics.discovery_found_at.labels(*self._labels).set(self._found_at.timestamp())
         self._metrics.discovery_vaults.labels(*self._labels).set(len(vaults))
-        changed = vaults != self.vaults
-        self.found, self.vaults = found, vaults
+        changed = vaults != self.vaults or unseen.keys() != self.unseen.keys()
+        self.found, self.vaults, self.unseen = found, vaults, unseen
         if changed:
             self._changed()
 
     def _stays(self, vault: Vault, give_up_at: float) -> bool:
-        """Whether a vault that was not found this time is still to be read."""
-        try:
-            exists = self._vaults_api.exists(vault, give_up_at=give_up_at)
-        except ArmError:
-            return True
+        """Whether a vault that was not found this time is still to be read.
+
+        Raises:
+            ArmError: Azure does not say whether it exists.
+        """
+        exists = self._vaults_api.exists(vault, give_up_at=give_up_at)
         return exists and self._missed[vault.id] < _MISSED_ENOUGH
 
     def _log(self, before: set[str], now: set[str]) -> None:

@@ -133,12 +133,13 @@ class Estate:
     def arrange(self, found: Iterable[Found]) -> None:
         """Read the vaults that are configured, and those found, from now on."""
         with self._arranging:
+            found = list(found)
             everywhere = roster(self._configured, found)
             places = {
                 place.vault.id: place for place in everywhere if self._shard.reads(place.vault.id)
             }
             self._share_budgets(everywhere, places)
-            self._make_groups(places)
+            self._make_groups(places, found)
             self._replace_refreshers(places)
 
     def _share_budgets(self, everywhere: list[Place], places: dict[str, Place]) -> None:
@@ -177,9 +178,13 @@ class Estate:
         new = ReadBudget(configured.requests, configured.per.total_seconds())
         return self.budgets.setdefault(key, new)
 
-    def _make_groups(self, places: dict[str, Place]) -> None:
+    def _make_groups(self, places: dict[str, Place], found: list[Found]) -> None:
         scopes = dict.fromkeys(place.group for place in places.values() if place.group)
         self.groups = {scope: self.groups.get(scope) or self._group(scope) for scope in scopes}
+        for scope, group in self.groups.items():
+            group.unseen = {
+                k: v for one in found if one.group == scope for k, v in one.unseen.items()
+            }
 
     def _group(self, scope: str) -> GraphGroup:
         return GraphGroup(

@@ -61,7 +61,11 @@ class GraphLists:
             raise ArmError(ErrorKind.SERVER, "Resource Graph has not been asked yet")
         if batch.fault:
             raise ArmError(batch.fault.kind, str(batch.fault)) from batch.fault
-        return ListReading(batch.jobs.get(self._vault_id, []), batch.window, batch.since)
+        jobs = batch.jobs.get(self._vault_id, [])
+        if not jobs and (fault := self._group.unseen.get(self._vault_id)):
+            # Resource Graph is silent about what a role no longer shows.
+            raise ArmError(fault.kind, str(fault)) from fault
+        return ListReading(jobs, batch.window, batch.since)
 
     def reset(self) -> None:
         """Nothing to drop: the next query is a new one."""
@@ -96,6 +100,7 @@ class GraphGroup:
 
     Attributes:
         members: Its vaults. Rebound whole, never changed.
+        unseen: By id, those that Resource Graph does not show any more and why. Likewise.
         batch: What the newest query brought; None before.
         interval: In seconds.
         due: Monotonic time of the next query.
@@ -114,6 +119,7 @@ class GraphGroup:
         self.name = f"the jobs below {scope}"
         self.due = float("-inf")
         self.members: tuple[VaultRefresher, ...] = ()
+        self.unseen: Mapping[str, ArmError] = {}
         self.interval = interval.total_seconds()
         self.batch: Batch | None = None
         self._scope = scope

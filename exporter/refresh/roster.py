@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from exporter.backup.model import Vault
+    from exporter.errors import ArmError
 
 
 class Found(NamedTuple):
@@ -18,10 +19,12 @@ class Found(NamedTuple):
         vaults: Those it wants.
         group: Scope whose query of Resource Graph brings their jobs; empty where each vault is
             asked itself.
+        unseen: By id, those of them that are not found any more and cannot be asked, and why.
     """
 
     vaults: Iterable[Vault]
     group: str
+    unseen: Mapping[str, ArmError]
 
 
 class Place(NamedTuple):
@@ -43,7 +46,7 @@ def roster(configured: Sequence[Vault], found: Iterable[Found]) -> list[Place]:
     its names is taken along. Of several entries that find a vault the first one has it.
     """
     discovered: dict[str, Place] = {}
-    for vaults, group in found:
+    for vaults, group, _ in found:
         for vault in vaults:
             discovered.setdefault(vault.id, Place(vault, group))
     places = [Place(_completed(vault, discovered.pop(vault.id, None)), "") for vault in configured]

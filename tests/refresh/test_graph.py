@@ -12,6 +12,7 @@ import pytest
 
 from exporter.backup.rollup import Rollup, roll_up
 from exporter.simulator import (
+    EmptyList,
     Fleet,
     HtmlPage,
     HttpError,
@@ -168,6 +169,25 @@ def test_old_data_go_when_resource_graph_stays_away(stage: Steered) -> None:
 
     assert stage.values("last_job_status") == []
     assert stage.values("vault_up") == [0, 0, 0]
+
+
+def test_vaults_that_a_role_no_longer_shows_are_down(stage: Steered) -> None:
+    """Resource Graph answers well then, without their rows."""
+    stage.refresh()
+    known = stage.values("last_job_status")
+    stage.simulator.inject(EmptyList(), api="graph")
+    stage.simulator.inject(HttpError("forbidden"), api="vault")
+
+    stage.clock.advance(minutes=15)
+    stage.refresh()
+
+    assert stage.values("vault_up") == [0, 0, 0]
+    assert stage.values("vault_refresh_errors_total", kind="forbidden") == [1, 1, 1]
+    assert stage.values("vault_last_refresh_success_timestamp_seconds") == [NOW.timestamp()] * 3
+    assert stage.values("last_job_status") == known
+    stage.simulator.clear_faults()
+    stage.refresh()
+    assert stage.values("vault_up") == [1, 1, 1]
 
 
 def test_rows_of_vaults_that_are_not_wanted_are_passed_over(stage: Steered) -> None:
