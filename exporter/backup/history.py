@@ -62,8 +62,8 @@ class History:
         task_successes: By subject and lower-case task, the newest job in which it completed.
         older_failures: What ``consecutive_failures`` counts beyond ``jobs``.
         missing: Ids of running jobs that the newest list does not name though it should.
-        without_detail: Ids of jobs whose detail Azure does not have, or not readably; not asked for
-            again until the next full list.
+        without_detail: Ids of finished jobs whose detail Azure does not have, or not readably; not
+            asked for again until the next full list.
         read_at: When the newest list was asked for.
         full_read_at: When the newest list over the whole look-back was asked for.
     """
@@ -186,7 +186,8 @@ def merge_details(history: History, reading: DetailReading) -> History:
     }
     merged = _merge(replace(history, jobs=jobs), reading.jobs)
     without = {*history.without_detail, *reading.gone, *reading.unreadable}
-    return replace(merged, without_detail=frozenset(without & merged.jobs.keys()))
+    ended = frozenset(k for k in without if k in merged.jobs and not merged.jobs[k].running)
+    return replace(merged, without_detail=ended)
 
 
 def without_running_details(history: History, job_ids: Collection[str]) -> History:

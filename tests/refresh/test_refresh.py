@@ -347,6 +347,22 @@ def test_a_finished_job_without_detail_is_asked_for_once(stage: Steered) -> None
     assert stage.values("vault_details_pending") == [0]
 
 
+def test_a_detail_that_is_not_there_while_the_job_runs_is_read_when_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A job that has just begun is listed by one front end before the next one knows it."""
+    fleet = sized_fleet(vaults=1, jobs=8, running=1, anchor=NOW)
+    with steered(monkeypatch, fleet) as stage:
+        injected = stage.simulator.inject(HttpError("job_not_found"), api="detail")
+        stage.refresh()
+        injected.clear()
+        stage.clock.advance(minutes=60)
+        stage.refresh()
+
+        assert stage.values("job_status", status="InProgress") == []
+        assert len(stage.values("last_job_backup_size_bytes")) == 1
+
+
 def test_details_wait_for_the_budget_and_failed_ones_come_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
