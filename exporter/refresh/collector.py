@@ -162,6 +162,11 @@ class Collector:
         return {k: one.state for k, one in self._estate.refreshers.items()}
 
     @property
+    def known(self) -> dict[str, VaultState]:
+        """The same, and what is known of vaults that discovery has yet to find again."""
+        return self._inherited | self.states
+
+    @property
     def readings(self) -> list[tuple[Vault, VaultState]]:
         """The same with each vault, in the order of the page."""
         return [(one.vault, one.state) for one in self._estate.refreshers.values()]

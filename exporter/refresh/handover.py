@@ -43,8 +43,8 @@ def _state(known: VaultState, config: Config, previous: Collector, clock: Clock)
 
 
 def inherited(config: Config, previous: Collector, clock: Clock) -> dict[str, VaultState]:
-    """What the previous collector knew of its vaults, by id."""
-    return {k: _state(known, config, previous, clock) for k, known in previous.states.items()}
+    """What the previous collector knew of vaults, by id."""
+    return {k: _state(known, config, previous, clock) for k, known in previous.known.items()}
 
 
 def budgets(config: Config, previous: Collector) -> dict[SharedBy, ReadBudget]:

@@ -204,6 +204,22 @@ def test_a_reload_keeps_what_was_found_on_the_page(stage: Steered) -> None:
     assert collector.ready
 
 
+def test_a_scope_that_was_wrong_for_a_while_costs_nothing_known(stage: Steered) -> None:
+    stage.configure(vaults="[]", discovery=BY_ARM)
+    stage.refresh()
+    wrong = stage.simulator.inject(HttpError("forbidden"), api="graph")
+    stage.configure(vaults="[]", discovery=BY_GROUP)
+    stage.refresh()
+    assert vaults(stage) == 0
+    wrong.clear()
+
+    stage.configure(vaults="[]", discovery=BY_ARM)
+    reads = stage.refresh()
+
+    assert vaults(stage) == 3
+    assert "detail" not in {api for api, _, _ in reads}
+
+
 def test_a_vault_that_is_configured_too_is_read_once_as_it_is_named(stage: Steered) -> None:
     first = stage.simulator.vault_ids[0].replace("rg-0000", "RG-0000")
     stage.configure(vaults=f"[{{id: {first}}}]", discovery=BY_ARM)
