@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from exporter.backup.history import next_window
-from exporter.errors import ArmError, NotNowError
+from exporter.errors import ArmError, ErrorKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -85,7 +85,7 @@ class ArmLists:
         self.next_turn = partial(gate.next_turn, vault)
 
     def read(self, history: History, now: datetime, give_up_at: float) -> ListReading:
-        """The list; one that the budget has cut short is read on where it ended."""
+        """The list; one that the budget or a 429 has cut short is read on where it ended."""
         if self._listing is None:
             window = next_window(history, now, self._settings)
             self._listing = self._api.listing(self._vault, window)
@@ -93,10 +93,10 @@ class ArmLists:
         listing = self._listing
         try:
             jobs = self._api.read_list(listing, self._gate, give_up_at=give_up_at)
-        except NotNowError:
-            raise
-        except ArmError:
-            self._listing = None
+        except ArmError as error:
+            # A wait spoils no page, but what has not begun is asked for as of then.
+            if error.kind is not ErrorKind.THROTTLED or not listing.seen:
+                self._listing = None
             raise
         self._listing = None
         return ListReading(jobs, listing.window, self._since)

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from exporter.backup.model import Vault
     from exporter.metrics.snapshot import VaultSnapshot
     from exporter.simulator.answers import Answer
-    from exporter.simulator.faults import Circumstances
+    from exporter.simulator.faults import Circumstances, Fault
 
 
 @pytest.fixture
@@ -584,6 +584,50 @@ def test_a_list_longer_than_the_budget_comes_to_its_end(monkeypatch: pytest.Monk
         assert stage.values("vault_up") == [1]
         assert len(stage.values("last_job_info")) == 25
         assert stage.values("vault_last_refresh_success_timestamp_seconds") == [NOW.timestamp()]
+
+
+def test_a_list_that_had_to_wait_is_of_when_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = sized_fleet(vaults=1, jobs=8, anchor=NOW)
+    with steered(monkeypatch, fleet) as stage:
+        stage.refresh()
+        stage.simulator.inject(Throttled(timedelta(hours=23), "seconds"), api="list", times=1)
+        stage.refresh()
+        stage.refresh()
+
+        stage.clock.advance(hours=24)
+        stage.refresh()
+
+        now = stage.clock.now().timestamp()
+        assert stage.values("vault_last_refresh_success_timestamp_seconds") == [now]
+        assert stage.values("last_job_end_timestamp_seconds")[0] > NOW.timestamp()
+
+
+def test_a_429_between_two_pages_costs_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=50, anchor=NOW), page_size=10) as stage:
+        after_two = After(2, Throttled(timedelta(minutes=5)))
+        injected = stage.simulator.inject(after_two, api="list", times=3)
+        stage.refresh()
+        assert stage.values("vault_up") == [0]
+
+        stage.clock.advance(minutes=5)
+        reads = stage.refresh()
+
+        assert injected.hits == 3
+        assert stage.values("vault_up") == [1]
+        assert sum(api == "list" for api, _, _ in reads) == 3
+        assert sum(stage.values("jobs")) == 7
+
+
+@dataclass
+class After:
+    """A fault that some answers are spared."""
+
+    spared: int
+    fault: Fault
+
+    def spoil(self, answer: Answer, circumstances: Circumstances) -> Answer:
+        self.spared -= 1
+        return answer if self.spared >= 0 else self.fault.spoil(answer, circumstances)
 
 
 def test_what_the_budget_does_not_reach_is_down_when_there_is_but_one_refresh(
