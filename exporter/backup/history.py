@@ -123,7 +123,9 @@ def next_window(history: History, now: datetime, settings: Settings) -> Window:
         or full_read_at is None
         or not full_read_at <= now < full_read_at + FULL_READ_EVERY
     ):
-        return Window(start=min(lookback, oldest_running), end=now, full=True)
+        # After a long time without any list, what ended meanwhile is asked for, too.
+        last = max(read_at - OVERLAP, remembered_from(now, settings)) if read_at else now
+        return Window(start=min(lookback, oldest_running, last), end=now, full=True)
     # The next one may take longer than any so far.
     unseen = read_at - OVERLAP - 2 * _longest_unseen(history)
     start = min(read_at - OVERLAP, oldest_running, max(lookback, unseen))

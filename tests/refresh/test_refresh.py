@@ -586,6 +586,22 @@ def test_a_list_longer_than_the_budget_comes_to_its_end(monkeypatch: pytest.Monk
         assert stage.values("vault_last_refresh_success_timestamp_seconds") == [NOW.timestamp()]
 
 
+def test_jobs_of_a_time_when_nothing_could_be_read_are_found_however_short_the_look_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=64, failing=0.5, anchor=NOW)) as stage:
+        stage.configure(refresh="{lookback: 1h}", metrics="{window: 1h}")
+        stage.refresh()
+        stage.simulator.inject(HttpError("forbidden"), api="list", times=1)
+        stage.clock.advance(hours=12)
+        stage.refresh()
+        stage.clock.advance(hours=12)
+        stage.refresh()
+
+        assert stage.values("vault_up") == [1]
+        assert len(stage.values("last_job_end_timestamp_seconds")) == 8
+
+
 def test_a_list_that_had_to_wait_is_of_when_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = sized_fleet(vaults=1, jobs=8, anchor=NOW)
     with steered(monkeypatch, fleet) as stage:
