@@ -81,11 +81,16 @@ def read_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | N
     header = headers.get("Retry-After")
     if header is None:
         return None
-    sent_at = _date(headers.get("Date", "")) or now
+    sent_at = read_date(headers) or now
     if re.fullmatch(r"[0-9]{1,6}", header.strip()):
         return timedelta(seconds=int(header))
     at = _date(header)
     return max(at - sent_at, timedelta(seconds=1)) if at else None
+
+
+def read_date(headers: Mapping[str, str]) -> datetime | None:
+    """When the answer was sent, by the clock of who sent it; None if it does not say."""
+    return _date(headers.get("Date", ""))
 
 
 def _date(header: str) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
@@ -16,13 +17,12 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
 from exporter import __version__
-from exporter.azure.error_body import Throttling, error_text, read_throttling
+from exporter.azure.error_body import Throttling, error_text, read_date, read_throttling
 from exporter.config.types import is_loopback
 from exporter.errors import ArmError, ErrorKind, NotNowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import timedelta
 
     from exporter.azure.credentials import BearerAuth
     from exporter.clock import Clock
@@ -32,6 +32,9 @@ _LONGEST_WAIT_SECONDS: Final = 15
 _LARGEST_ANSWER: Final = 256 * 2**20
 _PIECE: Final = 64 * 1024
 _DEEPEST_CAUSE: Final = 10
+_LARGEST_SKEW: Final = timedelta(days=1)
+"""A Date that is further off says nothing of our clock."""
+
 _LONGEST_INTEGER: Final = 400
 """Digits; such a number is more than any float is."""
 
@@ -82,6 +85,10 @@ class ArmSession:
         metrics: Counts every attempt.
         stop: Ends waiting between attempts.
         backoff_seconds: Longest first wait between attempts; it doubles, with jitter.
+
+    Attributes:
+        ahead: How far our clock is before Azure's, by the newest answer, a day at most;
+            negative if behind.
     """
 
     def __init__(
@@ -104,6 +111,7 @@ class ArmSession:
         self._stop = stop
         self._backoff_seconds = backoff_seconds
         self._free = threading.BoundedSemaphore(max_concurrency)
+        self.ahead = timedelta()
         self._session = requests.Session()
         self._session.auth = auth
         # A proxy of the environment is for the way out; on loopback it would see our token.
@@ -275,6 +283,9 @@ class ArmSession:
 
     def _answer(self, response: requests.Response, content: bytes) -> Answer:
         status = response.status_code
+        now = self._clock.now()
+        if sent_at := read_date(response.headers):
+            self.ahead = min(max(now - sent_at, -_LARGEST_SKEW), _LARGEST_SKEW)
         try:
             body = json.loads(content, parse_int=_integer)
         except (ValueError, RecursionError) as error:
@@ -287,7 +298,7 @@ class ArmSession:
         text = f"Azure answered {status} {error_text(body) or response.reason or ''}".strip()
         if status == HTTPStatus.UNAUTHORIZED:
             self._auth.forget()
-        throttling = read_throttling(response.headers, body, self._clock.now())
+        throttling = read_throttling(response.headers, body, now)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise ThrottledError(text, throttling)
         if status >= _SERVER_ERROR:

@@ -87,7 +87,7 @@ class ArmLists:
     def read(self, history: History, now: datetime, give_up_at: float) -> ListReading:
         """The list; one that the budget or a 429 has cut short is read on where it ended."""
         if self._listing is None:
-            window = next_window(history, now, self._settings)
+            window = next_window(history, now, self._settings, ahead=self._api.ahead)
             self._listing = self._api.listing(self._vault, window)
             self._since = self._clock.monotonic()
         listing = self._listing
