@@ -102,8 +102,10 @@ class VaultDetails:
 
     def want(self, wanted: list[WantedDetail]) -> None:
         """Take in all that are wanted from now on, after a list: a reading that ended goes on."""
+        ran = {one.job.job_id for one in self.waiting if one.job.running}
         self.waiting, self._paused = wanted, False
-        ids = {one.job.job_id for one in wanted}
+        # What went wrong while a job ran says nothing of its detail after the end.
+        ids = {one.job.job_id for one in wanted if one.job.running or one.job.job_id not in ran}
         self._faults = {k: fault for k, fault in self._faults.items() if k in ids}
 
     def read(self, chosen: Iterable[WantedDetail], give_up_at: float, *, threads: int) -> Outcome:

@@ -363,6 +363,23 @@ def test_a_detail_that_is_not_there_while_the_job_runs_is_read_when_it_has_ended
         assert len(stage.values("last_job_backup_size_bytes")) == 1
 
 
+def test_a_detail_that_failed_while_the_job_ran_is_asked_for_when_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = sized_fleet(vaults=1, jobs=8, running=1, anchor=NOW)
+    with steered(monkeypatch, fleet) as stage:
+        injected = stage.simulator.inject(HttpError("internal"), api="detail")
+        for minutes in (0, 5, 10, 19):
+            stage.clock.advance(minutes=minutes)
+            stage.refresh()
+        injected.clear()
+        stage.clock.advance(minutes=11)
+        stage.refresh()
+
+        assert stage.values("job_status", status="InProgress") == []
+        assert len(stage.values("last_job_backup_size_bytes")) == 1
+
+
 def test_details_wait_for_the_budget_and_failed_ones_come_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
