@@ -61,10 +61,10 @@ class Discovery:
         due: Monotonic time of the next search.
         name: For the log.
         ended_once: Whether a search has ended, well or badly.
-        suspect: Never: a search is one read in a long time.
+        suspect: Always: a search may go on for minutes, and many of them hang at once.
     """
 
-    suspect = False
+    suspect = True
 
     def __init__(
         self,

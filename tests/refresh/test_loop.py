@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def collecting(simulator: Simulator, timeout: str, concurrency: int) -> Iterator[PageStore]:
+def collecting(
+    simulator: Simulator, timeout: str, concurrency: int, discovery: str = "[]"
+) -> Iterator[PageStore]:
     azure = azure_section(simulator.url, timeout=timeout, concurrency=concurrency)
-    text = config_text(simulator, azure=azure, refresh="{interval: 1s}")
+    text = config_text(simulator, azure=azure, refresh="{interval: 1s}", discovery=discovery)
     metrics = SelfMetrics()
     store = PageStore(metrics)
     config = parse_config(text, {}, source="test")
@@ -79,6 +82,15 @@ def test_a_vault_that_hangs_does_not_hold_up_the_others(simulator: Simulator) ->
             oldest = max(oldest, *ages)
         assert len(ages) == 4
         assert oldest < timedelta(seconds=4)  # two intervals after a pause, and this machine
+
+
+def test_searches_that_hang_hold_up_no_vault(simulator: Simulator) -> None:
+    searches = ", ".join(f"{{subscription_id: {uuid4()}}}" for _ in range(3))
+    stalled = simulator.inject(Stall(), api="vaults")
+    with collecting(simulator, timeout="60s", concurrency=2, discovery=f"[{searches}]") as store:
+        wait_for("all vaults", lambda: all_up(store))
+        assert simulator.stalled <= 1
+        stalled.clear()
 
 
 def test_a_refresh_that_overruns_is_not_started_twice(simulator: Simulator) -> None:
