@@ -125,7 +125,7 @@ class Collector:
                 clock=clock,
                 metrics=metrics,
                 changed=self._rearrange,
-                known=previous.found_below(entry.scope) if previous else None,
+                known=previous.search_below(entry.scope) if previous else None,
             )
             for entry in config.discovery
         ]
@@ -181,10 +181,10 @@ class Collector:
         """Whether it was stopped: its data are not refreshed any more."""
         return self._stop.is_set()
 
-    def found_below(self, scope: str) -> dict[str, Vault] | None:
-        """The vaults that discovery has found there; None if it has not found any yet."""
-        found = (one.found for one in self._discoveries if one.entry.scope == scope)
-        return next((vaults for vaults in found if vaults is not None), None)
+    def search_below(self, scope: str) -> Discovery | None:
+        """The discovery that has found vaults there; None if none has yet."""
+        there = (one for one in self._discoveries if one.entry.scope == scope)
+        return next((one for one in there if one.found is not None), None)
 
     def start(self, broken: Callable[[], None]) -> None:
         """Start refreshing in the background.

@@ -50,7 +50,7 @@ class Discovery:
         clock: What time it is.
         metrics: Shows freshness, number and errors.
         changed: Called when the vaults are others than before.
-        known: What a predecessor has found there, by id; None before its first search that worked.
+        known: A predecessor that has found vaults there; None if none has yet.
 
     Attributes:
         entry: Where it looks.
@@ -77,15 +77,15 @@ class Discovery:
         clock: Clock,
         metrics: SelfMetrics,
         changed: Callable[[], None],
-        known: dict[str, Vault] | None,
+        known: Discovery | None,
     ) -> None:
         self.entry = entry
         self.name = f"discovery of {entry.scope}"
         self.due = float("-inf")
         self.ended_once = False
-        self.found = known
-        self.vaults = None if known is None else selection.of(known.values())
-        self.unseen: dict[str, ArmError] = {}
+        self.found: dict[str, Vault] | None = known.found if known else None
+        self.vaults = None if self.found is None else selection.of(self.found.values())
+        self.unseen: dict[str, ArmError] = known.unseen if known else {}
         self._selection = selection
         self._vaults_api = vaults_api
         self._graph_api = graph_api

@@ -185,6 +185,14 @@ def test_vaults_that_a_role_no_longer_shows_are_down(stage: Steered) -> None:
     assert stage.values("vault_refresh_errors_total", kind="forbidden") == [1, 1, 1]
     assert stage.values("vault_last_refresh_success_timestamp_seconds") == [NOW.timestamp()] * 3
     assert stage.values("last_job_status") == known
+
+    stage.simulator.clear_faults()
+    stage.simulator.inject(HttpError("forbidden"), api="graph", times=1)
+    stage.simulator.inject(EmptyList(), api="graph")
+    stage.configure(vaults="[]", discovery=BY_GRAPH)
+    stage.refresh()
+    assert stage.values("vault_up") == [0, 0, 0], "also after a reload, before a search that works"
+
     stage.simulator.clear_faults()
     stage.refresh()
     assert stage.values("vault_up") == [1, 1, 1]
