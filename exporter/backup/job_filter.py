@@ -51,7 +51,7 @@ class JobFilter:
         """Whether a job is asked for."""
         ended_at = job.ended_at
         return (
-            (job.running or ended_at is None or ended_at >= now - self.since)
+            (job.running or ended_at is None or now - ended_at <= self.since)
             and (not self.statuses or job.status.lower() in self.statuses)
             and _fits(job.item, self.item)
             and _fits(job.operation, self.operation)

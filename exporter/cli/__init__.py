@@ -7,6 +7,7 @@ azure-identity.
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
@@ -14,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from exporter.cli.exits import FAULT, complain
 from exporter.cli.flags import (
     config_flag,
     job_flags,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _INTERRUPTED: Final = 130
 _NO_READER: Final = 141
+_CANNOT_WRITE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""A full disk under ``> file``, a terminal that has gone."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if "shard_index" in options and options.shard_index >= options.shard_total:
         parser.error(f"--shard.index must be below --shard.total, which is {options.shard_total}")
+    _open_what_is_closed()
     command = import_module(f"exporter.cli.{options.command.replace('-', '_')}")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the locale cannot write must not end a command.
@@ -48,10 +53,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # As with ``| head``. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()  # As with ``| head``.
         return _NO_READER
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        _give_up_stdout()
+        return complain(f"cannot write: {error.strerror}", FAULT)
     return code
+
+
+def _open_what_is_closed() -> None:
+    """Who closes an output (``>&-``) wants none; else a connection would take its place."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+
+
+def _give_up_stdout() -> None:
+    """Python would complain once more when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

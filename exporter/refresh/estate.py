@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from exporter.azure.budget import ReadBudget
 from exporter.azure.gate import BudgetGate
-from exporter.refresh.estimate import Share
+from exporter.refresh.estimate import LONGEST_HOURS, Share
 from exporter.refresh.graph import GraphGroup, GraphLists
 from exporter.refresh.lists import ArmLists, JobLists
 from exporter.refresh.queue import DetailQueue
@@ -261,7 +261,6 @@ class Estate:
 
     def _share(self, room: Room, members: list[VaultRefresher], places: dict[str, Place]) -> Share:
         now, hour = self._clock.monotonic(), hour_of(self._clock.now())
-        hours = max(24, math.ceil(self._settings.window / timedelta(hours=1)))
         read = [one.state for one in members if one.ended_once]
         unread = [one.vault.id for one in members if not one.ended_once]
         ended, waiting = Counter[int](), Counter[int]()
@@ -269,6 +268,11 @@ class Estate:
         for state in unfilled:
             ended.update(state.ended)
             waiting.update(state.waiting)
+        # Hours without jobs that the estimate does not reach change nothing, and a window may be
+        # centuries.
+        oldest = hour - min([*ended, *waiting], default=hour)
+        window_hours = max(24, math.ceil(self._settings.window / timedelta(hours=1)))
+        hours = min(window_hours, oldest + 1 + LONGEST_HOURS)
         return Share(
             room=room,
             lists=sum(not places[vault_id].group for vault_id in unread if vault_id in places),

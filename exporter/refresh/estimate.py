@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from exporter.azure.budget import Room
 
 HOUR_SECONDS: Final = 3600.0
-_LONGEST_HOURS: Final = 14 * 24
+LONGEST_HOURS: Final = 14 * 24
+"""An estimate goes no further."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def _seconds_left(share: Share) -> float | None:
     counts = 1 - min(1.0, share.unfilled * (1 + more) / left) if left else 0.0
     lists: float = share.lists
     at_once: float = max(0, share.room.left - share.room.for_failures)
-    for hour in range(_LONGEST_HOURS):
+    for hour in range(LONGEST_HOURS):
         reads = _details_in(hour, share)
         if lists + left <= max(reads, at_once):
             rest = max(0.0, lists + left - at_once)

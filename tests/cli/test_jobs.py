@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -269,6 +270,40 @@ def test_a_reader_that_has_enough_is_no_fault(azure: Simulator, config: str) -> 
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_all_there_ever_was_takes_no_longer(azure: Simulator, config: str) -> None:
+    """The longest span that can be written goes back to before the calendar begins."""
+    month = run("jobs", config, "--since=30d", **azure.identity_environ)
+    ever = run("jobs", config, "--since=999999999d", **azure.identity_environ)
+
+    assert (ever.returncode, ever.stderr) == (0, "")
+    assert len(lines_of(ever.stdout)) >= len(lines_of(month.stdout))
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "complaint"),
+    [
+        (">/dev/full", 1, "azure-backup-exporter: cannot write: No space left on device\n"),
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+    ],
+)
+def test_an_output_that_nobody_can_write_needs_no_traceback(
+    azure: Simulator, config: str, redirection: str, code: int, complaint: str
+) -> None:
+    program = f"'{sys.executable}' -m exporter jobs '{config}' {redirection}"
+    ended = subprocess.run(  # noqa: S603 - our own program
+        ["/bin/sh", "-c", program],
+        cwd=ROOT,
+        env={**os.environ, **azure.identity_environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", complaint)
 
 
 @pytest.mark.parametrize(
