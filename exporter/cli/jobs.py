@@ -15,7 +15,7 @@ from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain, say
 from exporter.cli.job_records import as_json, heading, line
 from exporter.cli.job_table import job_table
 from exporter.cli.logs import set_up_logging
-from exporter.cli.terminal import console, leaving_cleanly, on_terminal, safe, waiting
+from exporter.cli.terminal import can_redraw, console, leaving_cleanly, on_terminal, safe, waiting
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.config.model import State
@@ -151,7 +151,7 @@ def _watch(view: _View) -> int:
     """Show the jobs until Ctrl-C, which is a good end."""
     view.collector.start(lambda: None)
     try:
-        _follow_on_terminal(view) if on_terminal() else _follow_by_lines(view)
+        _follow_on_terminal(view) if can_redraw() else _follow_by_lines(view)
     except KeyboardInterrupt:
         pass
     finally:

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-# Control characters, and those that turn the direction of the text after them.
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# Control characters, those that end a line or paragraph, and those that turn the direction of the
+# text after them.
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 _TERMINATED: Final = 128 + signal.SIGTERM
 
@@ -37,6 +38,11 @@ def safe(text: str) -> str:
 def on_terminal() -> bool:
     """Whether a person looks at stdout."""
     return sys.stdout.isatty()
+
+
+def can_redraw() -> bool:
+    """Whether what a person sees there can be drawn anew in its place: not where TERM is dumb."""
+    return on_terminal() and not console().is_dumb_terminal
 
 
 def console() -> Console:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from exporter.backup.progress import changes, percentage, remaining, sizes, title
-from exporter.cli.terminal import STYLES, console, on_terminal, safe
+from exporter.cli.terminal import STYLES, can_redraw, console, safe
 from exporter.words import span
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class View(Protocol):
 
 def make_view(clock: Clock) -> View:
     """The one that fits stdout."""
-    return LiveView(clock) if on_terminal() else LineView(clock)
+    return LiveView(clock) if can_redraw() else LineView(clock)
 
 
 class LineView:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-HOSTILE = "evil\x1b[31m\t\n[red]\u202e"
+HOSTILE = "evil\x1b[31m\t\n\u2028[red]\u202e"
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_names_cannot_break_a_line(azure: Simulator, config: str) -> None:
     ended = run("jobs", config, "--status=InProgress", **azure.identity_environ)
 
     job = next(job for job in lines_of(ended.stdout) if job["job_id"] == "hostile")
-    assert job["item"] == "evil\ufffd[31m\ufffd\ufffd[red]\ufffd"
+    assert job["item"] == "evil\ufffd[31m\ufffd\ufffd\ufffd[red]\ufffd"
 
 
 @pytest.mark.parametrize("columns", [60, 160])
@@ -231,6 +231,18 @@ def test_watching_shows_a_new_job_and_ctrl_c_leaves_the_terminal_as_it_was(
     assert "Traceback" not in terminal.text
     assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l")
     assert "\x1b[?1049l" in terminal.raw
+
+
+def test_watching_on_a_dumb_terminal_goes_by_lines(azure: Simulator, config: str) -> None:
+    """Nothing can be drawn anew there, so a picture would come at the very end."""
+    environment = {**azure.identity_environ, "TERM": "dumb"}
+    with Terminal("jobs", config, "--watch", environment=environment, columns=400) as terminal:
+        put(azure, "new", entityFriendlyName="came-later")
+        terminal.see("came-later")
+        terminal.press(b"\x03")
+        assert terminal.ended() == 0
+
+    assert "\x1b" not in terminal.raw
 
 
 def test_watching_in_a_pipe_prints_a_line_for_each_change(

@@ -305,6 +305,17 @@ def test_a_terminal_shows_a_bar_and_the_tasks(azure: Simulator, track: list[str]
     assert terminal.raw.rfind("\x1b[?25h") > terminal.raw.rfind("\x1b[?25l")
 
 
+def test_on_a_dumb_terminal_changes_are_told_by_lines(azure: Simulator, track: list[str]) -> None:
+    put_job(azure, a_reading(extendedInfo=progress(26.0)))
+    environment = {**azure.identity_environ, "TERM": "dumb"}
+    with Terminal(*track, f"--job={JOB}", environment=environment) as terminal:
+        terminal.see("26 %, about 2 min left")
+        terminal.press(b"\x03")
+        assert terminal.ended() == 130
+
+    assert "\x1b" not in terminal.raw
+
+
 def test_ctrl_c_leaves_cleanly(azure: Simulator, track: list[str]) -> None:
     put_job(azure, a_reading())
     with Terminal(*track, f"--job={JOB}", environment=azure.identity_environ) as terminal:
