@@ -78,6 +78,16 @@ class ArmError(Exception):
         self.retry_after = retry_after
 
 
+class ForeignUrlError(ArmError):
+    """A URL leads to another host than Azure Resource Manager; no token goes there."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorKind.PAYLOAD,
+            "the URL leads to another host than Azure Resource Manager; the token stays here",
+        )
+
+
 class NotNowError(ArmError):
     """Nothing was learnt: the read budget does not allow the read now, or the exporter stops.
 

@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from exporter import __version__
 from exporter.azure.error_body import Throttling, error_text, read_date, read_throttling
 from exporter.config.types import is_loopback
-from exporter.errors import ArmError, ErrorKind, NotNowError
+from exporter.errors import ArmError, ErrorKind, ForeignUrlError, NotNowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -223,10 +223,7 @@ class ArmSession:
         """The URL as it is, if our token may go there: ``nextLink`` is followed verbatim."""
         absolute = self._base_url + url if url.startswith("/") else url
         if _origin(absolute) != _origin(self._base_url):
-            raise ArmError(
-                ErrorKind.PAYLOAD,
-                "the URL leads to another host than Azure Resource Manager; the token stays here",
-            )
+            raise ForeignUrlError
         return absolute
 
     def _attempt(

@@ -44,6 +44,9 @@ _SIGN_IN_CODE: Final = re.compile(r"AADSTS[0-9]{3,7}")
 # Of Resource Manager, and of Resource Graph. Any other 403, or one without a code, is no matter of
 # roles.
 _ROLE_CODES: Final = re.compile("403 (?:(?:Linked)?AuthorizationFailed|AccessDenied)")
+_UNREGISTERED: Final = re.compile(
+    r"\b409 MissingSubscriptionRegistration\b(?:.*namespace '([A-Za-z.]+)')?", re.DOTALL
+)
 _ACTION: Final = re.compile(r"perform action '([A-Za-z./*]+)'")
 _OBJECT_ID: Final = re.compile(r"object id '([0-9a-fA-F-]{36})'")
 _KINDS: Final = {
@@ -123,6 +126,8 @@ def judge(error: ArmError) -> Verdict:
         return Verdict.NETWORK
     if error.kind is ErrorKind.FORBIDDEN and not _ROLE_CODES.fullmatch(code_of(text)):
         return Verdict.REFUSED
+    if _UNREGISTERED.search(text):
+        return Verdict.NOT_FOUND
     return _KINDS.get(error.kind, Verdict.AZURE)
 
 
@@ -166,7 +171,7 @@ def fix(verdict: Verdict, text: str, *, scope: str, action: str, who: Identity) 
         case Verdict.NETWORK:
             advice = _WAY_FIXES[way_of(text)]
         case Verdict.NOT_FOUND:
-            advice = _missing_fix(text)
+            advice = _missing_fix(text, scope)
         case _:
             advice = _OTHER_FIXES.get(verdict, "")
     return advice
@@ -200,7 +205,23 @@ def _sign_in_fix(text: str) -> str:
     return "nobody could sign in with it here, or Azure refuses its token"
 
 
-def _missing_fix(text: str) -> str:
+def registration(text: str, scope: str) -> str:
+    """The command that registers the namespace that an error says is missing; else empty.
+
+    A subscription has none of a service's resources before that (FACTS 9).
+    """
+    found = _UNREGISTERED.search(text)
+    if found is None:
+        return ""
+    parts = scope.split("/")
+    subscription = parts[2] if parts[1:2] == ["subscriptions"] else "SUBSCRIPTION_ID"
+    namespace = found[1] or "Microsoft.RecoveryServices"
+    return f"az provider register --namespace {namespace} --subscription {subscription}"
+
+
+def _missing_fix(text: str, scope: str) -> str:
+    if command := registration(text, scope):
+        return f"check the subscription id; if it is right, it has yet to be registered:\n{command}"
     if "SubscriptionNotFound" in text:
         return (
             "check the subscription id; Azure says the same of one in which the identity has no"

@@ -213,6 +213,7 @@ def track_flags(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--operation",
         metavar="GUID|URL",
+        type=_operation,
         help="the operation whose job is followed: its id, or the URL that Azure answered in"
         " Azure-AsyncOperation or Location; in quotes, it is long and has & in it",
     )
@@ -229,6 +230,12 @@ def track_flags(parser: argparse.ArgumentParser) -> None:
 def _job(value: str) -> str:
     if not re.fullmatch(r"(/subscriptions/[^?#\s]+/backupJobs/)?[^/?#\s]+", value, re.IGNORECASE):
         raise argparse.ArgumentTypeError(f"write the GUID or resource id of a job, not {value!r}")
+    return value
+
+
+def _operation(value: str) -> str:
+    if not re.fullmatch(r"\S+", value):
+        raise argparse.ArgumentTypeError(f"write the id or URL of an operation, not {value!r}")
     return value
 
 

@@ -20,9 +20,9 @@ from exporter.cli.tracker import Tracker
 from exporter.clock import SystemClock
 from exporter.config import load_config
 from exporter.config.model import Azure
-from exporter.errors import ArmError, ConfigError, ErrorKind
+from exporter.errors import ArmError, ConfigError, ErrorKind, ForeignUrlError
 from exporter.metrics.selfmetrics import SelfMetrics
-from exporter.refresh.advice import ADVICE, BACKUP_VAULT_ADVICE
+from exporter.refresh.advice import ADVICE, BACKUP_VAULT_ADVICE, advice_on
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -83,7 +83,12 @@ def run(options: Namespace) -> int:
             return _follow_operation(tracker, view, options.operation)
     except ArmError as error:
         advice = ADVICE if VAULT_ID.fullmatch(options.vault) else BACKUP_VAULT_ADVICE
-        todo = (advice | _OURS)[error.kind].format(scope=options.vault)
+        todo = advice_on(error, options.vault, advice | _OURS)
+        if isinstance(error, ForeignUrlError):
+            todo = (
+                f"--operation takes an id, or a URL of {session.base_url}; which host that is,"
+                " azure.cloud in the configuration says"
+            )
         return complain(safe(f"{error}. What to do: {todo}."), FAULT)
     except KeyboardInterrupt:
         complain("left; what runs in Azure goes on", FAULT)

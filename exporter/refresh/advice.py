@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from exporter.azure.verdicts import registration
 from exporter.errors import ErrorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exporter.errors import ArmError
 
 ADVICE: Final = {
     ErrorKind.FORBIDDEN: "assign the role Backup Reader on {scope} to this identity"
@@ -36,3 +42,16 @@ BACKUP_VAULT_ADVICE: Final = ADVICE | {
     " new rights take some minutes",
 }
 """The same about a Backup vault (FACTS 11)."""
+
+
+def advice_on(error: ArmError, scope: str, by_kind: Mapping[ErrorKind, str] = ADVICE) -> str:
+    """What to do about one error.
+
+    Args:
+        error: Of a read.
+        scope: ARM path that was read.
+        by_kind: One of the tables above.
+    """
+    if command := registration(str(error), scope):
+        return f"check the subscription id; if it is right, register it with `{command}`"
+    return by_kind[error.kind].format(scope=scope)

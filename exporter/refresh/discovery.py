@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.snapshot import SearchSnapshot
-from exporter.refresh.advice import DISCOVERY_ADVICE
+from exporter.refresh.advice import DISCOVERY_ADVICE, advice_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,7 +227,7 @@ class Discovery:
             log.info("vault is gone, or not wanted any more", extra={"vault_id": vault_id})
 
     def _reason(self, error: ArmError) -> str:
-        advice = DISCOVERY_ADVICE[error.kind].format(scope=self.entry.scope)
+        advice = advice_on(error, self.entry.scope, DISCOVERY_ADVICE)
         return f"{error}. What to do: {advice}."
 
     def _failed(self, error: ArmError) -> None:

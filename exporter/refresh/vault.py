@@ -20,7 +20,7 @@ from exporter.backup.history import (
 from exporter.backup.rollup import roll_up
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.snapshot import VaultSnapshot
-from exporter.refresh.advice import ADVICE
+from exporter.refresh.advice import advice_on
 from exporter.refresh.details import VaultDetails, names_of
 
 if TYPE_CHECKING:
@@ -333,8 +333,7 @@ class VaultRefresher:
         self._details.want([])
         state.waiting = Counter()
         self._wanting()
-        advice = ADVICE[error.kind].format(scope=self.vault.path)
-        failure = f"{error}. What to do: {advice}."
+        failure = f"{error}. What to do: {advice_on(error, self.vault.path)}."
         if error.kind is not self._failed_kind:
             log.warning(
                 "vault cannot be read: %s",

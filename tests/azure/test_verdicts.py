@@ -77,6 +77,12 @@ NO_TOKEN = "no token for https://arm/.default: "
             "Azure answered 404 SubscriptionNotFound: The subscription 'x' could not be found.",
             Verdict.NOT_FOUND,
         ),
+        (
+            ErrorKind.PAYLOAD,
+            "Azure answered 409 MissingSubscriptionRegistration: The subscription is not"
+            " registered to use namespace 'Microsoft.DataProtection'",
+            Verdict.NOT_FOUND,
+        ),
         (ErrorKind.NETWORK, "gaierror: [Errno -2] Name or service not known", Verdict.NETWORK),
         (ErrorKind.TIMEOUT, "no answer within 30 s", Verdict.NETWORK),
         (ErrorKind.THROTTLED, "Azure answered 429", Verdict.THROTTLED),

@@ -60,6 +60,21 @@ def test_a_missing_role_and_a_missing_vault_are_told_apart(
     assert "Everything" not in ended.stdout
 
 
+def test_a_subscription_that_is_not_registered_comes_with_the_command(
+    azure: Simulator, tmp_path: Path
+) -> None:
+    """It is neither Azure's fault nor ours: nobody there has used Azure Backup yet."""
+    first = azure.vault_ids[0]
+    azure.inject(HttpError("not_registered"), vault_id=first)
+    ended = run("check-access", flag(tmp_path, config_text(azure)), **azure.identity_environ)
+
+    assert f"not found      job list        {first}  (Azure answered 409" in ended.stdout
+    subscription = first.split("/")[2]
+    command = "az provider register --namespace Microsoft.RecoveryServices --subscription"
+    assert f"   {command} {subscription}\n" in ended.stdout
+    assert "report it" not in ended.stdout
+
+
 def test_without_a_token_nothing_else_is_asked(azure: Simulator, tmp_path: Path) -> None:
     config = flag(tmp_path, config_text(azure))
     wrong = {**azure.identity_environ, "IDENTITY_HEADER": "wrong"}

@@ -213,6 +213,8 @@ def test_a_url_of_another_host_gets_no_token(azure: Simulator, track: list[str])
 
         assert ended.returncode == 1
         assert "leads to another host" in ended.stderr
+        assert f"--operation takes an id, or a URL of {azure.url};" in ended.stderr
+        assert "azure.cloud" in ended.stderr
         assert "signed" not in ended.stderr
         assert other.requests == []
 
@@ -420,6 +422,7 @@ def test_recorded_results_replay(azure: Simulator, track: list[str], shared: Pat
         (["--vault=v", "--job=j"], "write the resource id"),
         (["--vault=v"], "one of the arguments --job --operation is required"),
         (["--vault=v", "--job=a/b"], "write the GUID or resource id of a job"),
+        (["--vault=v", "--operation="], "write the id or URL of an operation, not ''"),
         (["--vault=v", "--job=j", "--interval=1ms"], "write 100ms or more"),
     ],
 )

@@ -67,7 +67,7 @@ ROWS = [
     Row("403", HttpError("forbidden"), "forbidden", "assign the role Backup Reader on /subscr"),
     Row("404 vault", HttpError("vault_not_found"), "not_found", "check subscription, resource"),
     Row("404 group", HttpError("group_not_found"), "not_found", "check subscription, resource"),
-    Row("409", HttpError("not_registered"), "payload", "MissingSubscriptionRegistration"),
+    Row("409", HttpError("not_registered"), "payload", "az provider register"),
     Row("429 seconds", Throttled(MINUTE, "seconds"), "throttled", "reads wait as long as Azure"),
     Row("429 date", Throttled(MINUTE, "date"), "throttled", "reads wait as long as Azure"),
     Row("429 message", Throttled(MINUTE, "message"), "throttled", "reads wait as long as Azure"),
