@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
 _SAMPLE: Final = 20
+_FITS_TABLE: Final = 60
 _STYLES: Final = {Verdict.WORKS: "green", Verdict.NOT_ASKED: "dim"}
 
 
@@ -52,7 +53,11 @@ def run(options: Namespace) -> int:
     if on_terminal():
         with waiting("Asking Azure ..."):
             checks += access.run()
-        console().print(_table(checks))
+        out = console()
+        if out.width < _FITS_TABLE:
+            say("\n".join(map(_line, checks)))
+        else:
+            out.print(_table(checks))
     else:
         for check in access.run():
             checks.append(check)

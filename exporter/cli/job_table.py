@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from exporter.backup.job_filter import ListedJob
     from exporter.backup.model import BackupJob
 
+_FITS_VAULTS: Final = 60
 _FITS_ALL_WORDS: Final = 120
 _FITS_IDS: Final = 150
 _FITS_ERRORS: Final = 180
@@ -42,11 +43,13 @@ def job_table(
         jobs: All of them.
         now: For the time that running jobs take so far.
         width: Columns of the terminal; a narrow one shows neither ids nor errors, and only how
-            many tasks have completed.
+            many tasks have completed; one as narrow as a telephone, what has become of which item.
         details: Whether sizes and tasks have been read.
         rows: At most; the rest is counted.
     """
     narrow, ids, errors = width < _FITS_ALL_WORDS, width >= _FITS_IDS, width >= _FITS_ERRORS
+    vaults = width >= _FITS_VAULTS
+    details = details and vaults
     shown = jobs[:rows]
     table = Table(
         title=f"{len(jobs)} job(s) at {now:%Y-%m-%d %H:%M:%S} UTC",
@@ -58,9 +61,10 @@ def job_table(
     )
     table.add_column("started", no_wrap=True)
     table.add_column("status", no_wrap=True, max_width=None if errors else _STATUS)
-    for name in ("operation", "item", "vault"):
+    for name in ("operation", "item", "vault") if vaults else ("item",):
         table.add_column(name, overflow="fold")
-    table.add_column("duration", justify="right", no_wrap=True)
+    if vaults:
+        table.add_column("duration", justify="right", no_wrap=True)
     if details:
         table.add_column("size", justify="right", no_wrap=True)
         # The name of a task is not worth a second line.
@@ -69,15 +73,8 @@ def job_table(
         table.add_column("job id", no_wrap=True)
     if errors:
         table.add_column("error", overflow="fold")
-    for vault, job in shown:
-        cells = [
-            Text(_started(job, now, short=narrow)),
-            Text(safe(job.status), style=STYLES.get(job.status, "")),
-            Text(safe(operation_text(job))),
-            Text(safe(job.item)),
-            Text(safe(vault.name)),
-            Text(_duration(job, now)),
-        ]
+    for listed in shown:
+        job, cells = listed.job, _cells(listed, now, narrow=narrow, vaults=vaults)
         if details:
             cells += [Text(size_text(job)), Text(_tasks(job, short=narrow))]
         if ids:
@@ -89,10 +86,22 @@ def job_table(
     if len(shown) < len(jobs):
         notes.append(f"{len(jobs) - len(shown)} older ones do not fit.")
     if not errors:
-        notes.append("Job ids and errors: in a wider window, in a pipe, or with --json.")
+        left_out = "Job ids and errors" if vaults else "The rest"
+        notes.append(f"{left_out}: in a wider window, in a pipe, or with --json.")
     if notes:
         table.caption, table.caption_justify = " ".join(notes), "left"
     return table
+
+
+def _cells(listed: ListedJob, now: datetime, *, narrow: bool, vaults: bool) -> list[Text]:
+    vault, job = listed
+    started = Text(_started(job, now, short=narrow))
+    status = Text(safe(job.status), style=STYLES.get(job.status, ""))
+    item = Text(safe(job.item))
+    if not vaults:
+        return [started, status, item]
+    operation, name = Text(safe(operation_text(job))), Text(safe(vault.name))
+    return [started, status, operation, item, name, Text(_duration(job, now))]
 
 
 def operation_text(job: BackupJob) -> str:

@@ -192,6 +192,16 @@ def test_a_terminal_gets_a_table_and_commands_in_one_piece(
     assert f"--scope {azure.vault_ids[0]}\n" in terminal.text
 
 
+def test_a_narrow_terminal_gets_lines_which_it_can_wrap(azure: Simulator, tmp_path: Path) -> None:
+    config = flag(tmp_path, config_text(azure))
+    with Terminal(
+        "check-access", config, environment=azure.identity_environ, columns=40
+    ) as terminal:
+        assert terminal.ended() == 0
+
+    assert f"works          job list        {azure.vault_ids[0]}\n" in terminal.text
+
+
 def test_a_bad_configuration_ends_with_2(tmp_path: Path) -> None:
     assert run("check-access", flag(tmp_path, "vaults: []\n")).returncode == 2
 

@@ -170,6 +170,21 @@ def test_a_terminal_gets_a_table_with_colours(azure: Simulator, config: str, col
     assert ("job id" in terminal.text) == (columns == 160)
 
 
+def test_as_narrow_as_a_telephone_it_shows_what_has_become_of_which_item(
+    azure: Simulator, config: str
+) -> None:
+    put(azure, "new", entityFriendlyName="sql-db-01")
+    arguments = ("jobs", config, "--since=30d", "--details")
+    with Terminal(*arguments, environment=azure.identity_environ, columns=40) as terminal:
+        assert terminal.ended() == 0
+
+    line = "^(?:[0-9-]{5} )?[0-9:]{5} +(?:Completed|CompletedW.*|Failed|Cancelled) +vm-[0-9-]+ *$"
+    assert len(re.findall(line, terminal.text, re.M)) == 16
+    assert re.search("InProgress +sql-db-01 *$", terminal.text, re.M)
+    table = terminal.text[terminal.text.index("17 job(s) at ") :]
+    assert all(len(line) <= 40 for line in table.splitlines())
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_job_takes_one_line_of_a_usual_terminal(
     azure: Simulator, config: str, columns: int
