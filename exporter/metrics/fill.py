@@ -30,12 +30,20 @@ class FillProgress:
     ends_at: float | None = None
     done: bool = False
 
+    @property
+    def endless(self) -> bool:
+        """Whether everything is known that an end needs, and there is none within two weeks."""
+        return not self.done and self.ends_at is None and self.read == self.vaults > 0
+
     def seconds_left(self, now: float) -> float | None:
         """How long it still takes under the read budget; None while nobody can tell."""
         if self.done:
             return 0.0
         return None if self.ends_at is None else max(0.0, self.ends_at - now)
 
+
+ENDLESS: Final = "no end is in sight: more jobs end than the read budget has reads for"
+"""For people."""
 
 _VAULTS: Final = (
     "initial_vaults",

@@ -7,7 +7,7 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from exporter.metrics.fill import FillProgress
+from exporter.metrics.fill import ENDLESS, FillProgress
 from exporter.refresh.estimate import seconds_left
 from exporter.words import span
 
@@ -118,7 +118,11 @@ class FirstFill:
             progress.vaults,
             progress.complete,
             progress.details,
-            "how long it will take is not known yet"
-            if left is None
-            else f"about {span(timedelta(seconds=left))} left under the read budget",
+            _outlook(progress, left),
         )
+
+
+def _outlook(progress: FillProgress, left: float | None) -> str:
+    if left is not None:
+        return f"about {span(timedelta(seconds=left))} left under the read budget"
+    return ENDLESS if progress.endless else "how long it will take is not known yet"

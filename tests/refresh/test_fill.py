@@ -109,6 +109,13 @@ def test_time_left_runs_down_and_not_below_zero() -> None:
     assert FillProgress(vaults=2, done=True).seconds_left(0.0) == 0.0
 
 
+def test_that_there_is_no_end_is_known_only_once_all_is_read() -> None:
+    assert FillProgress(vaults=2, read=2).endless
+    assert not FillProgress(vaults=2, read=1).endless
+    assert not FillProgress(vaults=2, read=2, ends_at=9.0).endless
+    assert not FillProgress(vaults=2, read=2, done=True).endless
+
+
 def test_a_small_estate_is_done_with_its_first_refresh(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = sized_fleet(vaults=3, jobs=60, anchor=NOW)
     with steered(monkeypatch, fleet) as stage:

@@ -207,6 +207,11 @@ def test_running_jobs_show_progress_and_what_is_left() -> None:
     assert (newest.since, newest.percent, newest.left) == ("30 min", "45", "1 min 30 s")
 
 
+def _filling_of(overview: Overview) -> str:
+    """While nobody can tell how long it takes."""
+    return status_view([a_snapshot()], overview, Query(), now=NOW).filling
+
+
 def test_searches_and_the_first_fill() -> None:
     search = SearchSnapshot(scope="/s", source="arm", up=False, failure="x. What to do: y.")
     fill = FillProgress(vaults=1000, read=300, details=40, ends_at=1.0)
@@ -216,6 +221,10 @@ def test_searches_and_the_first_fill() -> None:
     assert view.verdict == "A search for vaults fails."
     assert [(line.scope, line.fix) for line in view.searches] == [("/s", "y.")]
     assert "300 of 1,000 vaults read, 40 details wait; about 2 h left" in view.filling
+    endless = Overview(fill=replace(fill, read=1000, ends_at=None))
+    assert "; no end is in sight: more jobs end" in _filling_of(endless)
+    early = Overview(fill=replace(fill, ends_at=None))
+    assert _filling_of(early).endswith("; the time left is not known yet.")
     done = replace(fill, done=True)
     assert not a_view(a_snapshot(), overview=Overview(fill=done)).filling
 

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from exporter.metrics.fill import ENDLESS
 from exporter.web.status.items import Health, Judged, judge
 from exporter.web.status.lines import (
     Line,
@@ -206,10 +207,13 @@ def _filling(overview: Overview, left: timedelta | None) -> str:
     fill = overview.fill
     if fill.done or not fill.vaults:
         return ""
-    time = f"about {span(left)} left" if left is not None else "the time left is not known yet"
+    if left is not None:
+        outlook = f"about {span(left)} left under the read budget"
+    else:
+        outlook = ENDLESS if fill.endless else "the time left is not known yet"
     return (
         f"The first fill goes on: {fill.read:,} of {_vault_word(fill.vaults)} read,"
-        f" {fill.details:,} details wait; {time} under the read budget."
+        f" {fill.details:,} details wait; {outlook}."
     )
 
 
