@@ -26,6 +26,7 @@ from exporter.refresh.advice import ADVICE, BACKUP_VAULT_ADVICE, advice_on
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable, Sequence
 
     from exporter.backup.operation import OperationStatus
     from exporter.cli.track_views import View
@@ -67,6 +68,17 @@ def run(options: Namespace) -> int:
     budget = ReadBudget(azure.read_budget.requests, azure.read_budget.per.total_seconds())
     version = azure.api_versions.backup_jobs
     api = OperationsApi(session, version, budget=budget, clock=clock, metrics=metrics)
+
+    def failed(error: ArmError) -> int:
+        advice = ADVICE if VAULT_ID.fullmatch(options.vault) else BACKUP_VAULT_ADVICE
+        todo = advice_on(error, options.vault, advice | _OURS)
+        if isinstance(error, ForeignUrlError):
+            todo = (
+                f"--operation takes an id, or a URL of {session.base_url}; which host that is,"
+                " azure.cloud in the configuration says"
+            )
+        return complain(safe(f"{error}. What to do: {todo}."), FAULT)
+
     try:
         with leaving_cleanly(), make_view(clock) as view:
             tracker = Tracker(
@@ -79,17 +91,10 @@ def run(options: Namespace) -> int:
                 stop=stop,
             )
             if options.job:
-                return _follow(tracker, view, [options.job], late=False)
-            return _follow_operation(tracker, view, options.operation)
+                return _follow_jobs(tracker, view, [options.job], failed, late=False)
+            return _follow_operation(tracker, view, options.operation, failed)
     except ArmError as error:
-        advice = ADVICE if VAULT_ID.fullmatch(options.vault) else BACKUP_VAULT_ADVICE
-        todo = advice_on(error, options.vault, advice | _OURS)
-        if isinstance(error, ForeignUrlError):
-            todo = (
-                f"--operation takes an id, or a URL of {session.base_url}; which host that is,"
-                " azure.cloud in the configuration says"
-            )
-        return complain(safe(f"{error}. What to do: {todo}."), FAULT)
+        return failed(error)
     except KeyboardInterrupt:
         complain("left; what runs in Azure goes on", FAULT)
         raise
@@ -102,7 +107,9 @@ def _azure(file: Path | None) -> Azure:
     return load_config(file or _DEFAULT_FILE, os.environ).azure
 
 
-def _follow_operation(tracker: Tracker, view: View, operation: str) -> int:
+def _follow_operation(
+    tracker: Tracker, view: View, operation: str, failed: Callable[[ArmError], int]
+) -> int:
     status = tracker.operation(operation)
     for text in status.errors:
         view.say(f"error {text}")
@@ -112,16 +119,32 @@ def _follow_operation(tracker: Tracker, view: View, operation: str) -> int:
     if not status.jobs:
         view.say("the operation has no job")
         return code
-    return max(code, _follow(tracker, view, status.jobs, late=True), key=_WORST_LAST.index)
+    ended = _follow_jobs(tracker, view, status.jobs, failed, late=True)
+    return max(code, ended, key=_WORST_LAST.index)
 
 
-def _follow(tracker: Tracker, view: View, jobs: list[str] | tuple[str, ...], *, late: bool) -> int:
-    """Follow jobs one after the other: they run at the same time, so none takes longer for it."""
+def _follow_jobs(
+    tracker: Tracker,
+    view: View,
+    jobs: Sequence[str],
+    failed: Callable[[ArmError], int],
+    *,
+    late: bool,
+) -> int:
+    """Follow jobs one after the other: they run at the same time, so none takes longer for it.
+
+    One that cannot be read does not keep the others from being followed.
+    """
     worst = OK
     for number, job in enumerate(jobs, 1):
         if len(jobs) > 1:
             view.say(f"job {number} of {len(jobs)}")
-        ended = tracker.job(job, may_be_late=late)
+        try:
+            ended = tracker.job(job, may_be_late=late)
+        except ArmError as error:
+            view.done()
+            worst = failed(error)
+            continue
         view.done()
         for text in summary(ended):
             view.say(text)

@@ -174,6 +174,22 @@ def test_several_jobs_are_all_followed_and_the_worst_counts(
     assert "job 2 of 2" in ended.stdout
 
 
+def test_a_job_that_cannot_be_read_keeps_no_other_from_being_followed(
+    azure: Simulator, track: list[str]
+) -> None:
+    put_operation(azure, operation(OPERATION, "Succeeded", properties={"jobIds": ["a", "b"]}))
+    put_job(azure, a_reading("Completed", "a"), name="a")
+    put_job(azure, a_reading("Completed", "b"), name="b")
+    azure.inject(HttpError("forbidden"), api="detail", times=1)
+
+    ended = run(*track, f"--operation={OPERATION}", **azure.identity_environ)
+
+    assert ended.returncode == 1
+    assert "assign the role Backup Reader" in ended.stderr
+    assert "job 2 of 2" in ended.stdout
+    assert "Completed" in ended.stdout
+
+
 def test_the_script_of_file_recovery_is_never_printed(azure: Simulator, track: list[str]) -> None:
     properties = {
         "objectType": "OperationStatusProvisionILRExtendedInfo",
