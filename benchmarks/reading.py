@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import Counter
@@ -39,7 +40,7 @@ from exporter.simulator import sized_fleet
 from exporter.threads import run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from exporter.backup.model import BackupJob
 
@@ -49,27 +50,35 @@ _THREADS = 4
 
 def measure(*, smoke: bool) -> Iterator[Figure]:
     """Seconds of CPU for 1,000 of them."""
-    jobs, repeat, lists = (40, 1, 1) if smoke else (1000, 3, 20)
+    jobs, rounds, lists = (40, 1, 1) if smoke else (1000, 5, 5)
     with azure(1, jobs) as service, mock.patch.dict(os.environ, service.environ):
         reader = _Reader(service)
         history = reader.list(History())
-        listed, _ = cpu_seconds(lambda: reader.list(history), lists)
-        detailed, _ = cpu_seconds(lambda: reader.details(history), repeat)
-        scale = 1000 / len(history.jobs)
-        try:
+        # Each work, and how often it is done in a round.
+        works: dict[str, tuple[Callable[[], object], int]] = {
+            "list": (lambda: reader.list(history), lists),
+            "details": (lambda: reader.details(history), 1),
+        }
+        with contextlib.suppress(ImportError):
             official = _Official(service, reader.vault)
-        except ImportError:
-            listed_by_it = detailed_by_it = None
-        else:
-            listed_by_it = cpu_seconds(official.list, lists)[0] * scale
-            detailed_by_it = cpu_seconds(lambda: official.details(history), repeat)[0] * scale
+            works["official list"] = official.list, lists
+            works["official details"] = lambda: official.details(history), 1
+        seconds = dict.fromkeys(works, float("inf"))
+        # In turns: others on the machine slow down the one as much as the other.
+        for _ in range(rounds):
+            for name, (work, repeat) in works.items():
+                seconds[name] = min(seconds[name], cpu_seconds(work, repeat)[0])
+    of_1000 = {name: each * 1000 / len(history.jobs) for name, each in seconds.items()}
     yield _figure(
-        "1,000 jobs listed again, parsed and merged", listed * scale, listed_by_it, "≤ 0.03 s"
+        "1,000 jobs listed again, parsed and merged",
+        of_1000["list"],
+        of_1000.get("official list"),
+        "≤ 0.03 s",
     )
     yield _figure(
         "1,000 details: GET, parse, model, render",
-        detailed * scale,
-        detailed_by_it,
+        of_1000["details"],
+        of_1000.get("official details"),
         "≤ 1.5 s and ratio ≥ 1.5",
     )
 
