@@ -323,7 +323,7 @@ def _merge(history: History, new: Iterable[BackupJob]) -> History:
         subject, ended = subject_of(job), job.ended_at
         of_status = (subject, job.status)
         ends[of_status] = max(ended, ends.get(of_status, ended))
-        for task in job.detail.tasks if job.detail else ():
+        for task in job.tasks:
             if task.status != "Completed":
                 continue
             key = (subject, sys.intern(task.name.lower()))

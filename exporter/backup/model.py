@@ -149,6 +149,11 @@ class BackupJob(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True)
         return self.status in RUNNING_STATUSES or self.end_time is None
 
     @property
+    def tasks(self) -> tuple[Task, ...]:
+        """As far as the detail is known."""
+        return self.detail.tasks if self.detail else ()
+
+    @property
     def ended_at(self) -> datetime | None:
         """When a finished job ended, or the nearest instant known."""
         if self.end_time is not None or self.start_time is None:

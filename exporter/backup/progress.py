@@ -54,8 +54,8 @@ def changes(before: TrackedJob | None, after: TrackedJob) -> Iterator[str]:
         yield f"{title(job)}, job {job.job_id}"
     if old is None or old.status != job.status:
         yield job.status
-    known = {task.step: task for task in _tasks(old)}
-    for task in _tasks(job):
+    known = {task.step: task for task in (old.tasks if old else ())}
+    for task in job.tasks:
         last = known.get(task.step)
         note = after.notes.get(task.step, "")
         noted = before.notes.get(task.step, "") if before else ""
@@ -88,7 +88,3 @@ def percentage(job: BackupJob) -> int | None:
     """Whole percent; None where Azure sends none, as for all but restores of machines."""
     ratio = job.detail.progress_ratio if job.detail else None
     return None if ratio is None else int(ratio * 100)
-
-
-def _tasks(job: BackupJob | None) -> tuple[Task, ...]:
-    return job.detail.tasks if job and job.detail else ()

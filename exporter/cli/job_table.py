@@ -142,11 +142,10 @@ def _started(job: BackupJob, now: datetime, *, short: bool) -> str:
 
 def _tasks(job: BackupJob, *, short: bool) -> str:
     """How many have completed, and which one is next; empty where there are none."""
-    tasks = job.detail.tasks if job.detail else ()
-    rest = [task for task in tasks if task.status != "Completed"]
-    if not tasks:
+    rest = [task for task in job.tasks if task.status != "Completed"]
+    if not job.tasks:
         return ""
-    share = f"{len(tasks) - len(rest)}/{len(tasks)}"
+    share = f"{len(job.tasks) - len(rest)}/{len(job.tasks)}"
     return safe(f"{share} {rest[0].name}" if rest and not short else share)
 
 

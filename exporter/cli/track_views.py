@@ -156,7 +156,7 @@ class LiveView:
             bar.add_row("", ProgressBar(total=100, completed=share, width=_BAR_WIDTH), f"{share} %")
             parts.append(bar)
         tasks = Table.grid(padding=(0, 1))
-        for task in job.detail.tasks if job.detail else ():
+        for task in job.tasks:
             style = STYLES.get(task.status, "dim")
             tasks.add_row(
                 "",

@@ -16,7 +16,6 @@ from exporter.backup.model import (
     BackupJob,
     ItemKey,
     JobDetail,
-    Task,
     VaultKey,
 )
 from exporter.backup.rollup import CountKey, ItemState
@@ -95,18 +94,14 @@ def _last(
 
 
 def _task_status(job: BackupJob) -> Iterator[Sample]:
-    for task in _tasks(job):
+    for task in job.tasks:
         yield (task.name, str(task.step), task.status), 1
 
 
 def _task_duration(job: BackupJob) -> Iterator[Sample]:
-    for task in _tasks(job):
+    for task in job.tasks:
         if task.duration_seconds is not None:
             yield (task.name, str(task.step)), task.duration_seconds
-
-
-def _tasks(job: BackupJob) -> tuple[Task, ...]:
-    return job.detail.tasks if job.detail else ()
 
 
 def _last_status(item: ItemState) -> Iterator[Sample]:

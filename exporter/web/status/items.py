@@ -132,8 +132,7 @@ def tasks_not_completed(job: BackupJob) -> Iterator[Task]:
     The job may count as successful all the same; then its recovery point may exist as a snapshot
     only and not in the vault.
     """
-    tasks = job.detail.tasks if job.detail else ()
-    return (task for task in tasks if task.status and task.status not in _TASK_IS_WELL)
+    return (task for task in job.tasks if task.status and task.status not in _TASK_IS_WELL)
 
 
 def _one_off_health(item: ItemState, now: datetime) -> Health:

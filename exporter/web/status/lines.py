@@ -151,7 +151,7 @@ def job_line(key: ItemKey, job: BackupJob, now: datetime) -> Line:
     detail = job.detail
     ratio = detail.progress_ratio if detail else None
     left = detail.estimated_remaining_seconds if detail else None
-    tasks = [task.name for task in detail.tasks if task.status == "InProgress"] if detail else []
+    tasks = [task.name for task in job.tasks if task.status == "InProgress"]
     return Line(
         tone="good",
         texts={
