@@ -176,7 +176,7 @@ def merge_list(
         # One without any instant never ages.
         known = {k: job for k, job in known.items() if k in taken or job.running or job.ended_at}
     merged = _merge(replace(history, jobs=known), taken.values())
-    returned = [job for job_id, job in merged.jobs.items() if job_id not in history.jobs]
+    returned = (job for job_id, job in merged.jobs.items() if job_id not in history.jobs)
     return replace(
         merged,
         older_failures=_without_returned(history, returned, settings),
@@ -292,8 +292,10 @@ def _without_returned(
 
     They do while a job runs that began before the look-back, and after that was made longer.
     """
+    if not history.older_failures:
+        return history.older_failures
     older = dict(history.older_failures)
-    for job in returned if older else ():
+    for job in returned:
         failures, ended = older.get(subject := subject_of(job)), job.ended_at
         if job.running or ended is None or job.status in settings.success_statuses:
             continue
