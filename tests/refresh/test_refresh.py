@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -347,33 +347,25 @@ def test_a_finished_job_without_detail_is_asked_for_once(stage: Steered) -> None
     assert stage.values("vault_details_pending") == [0]
 
 
-def test_a_detail_that_is_not_there_while_the_job_runs_is_read_when_it_has_ended(
+@pytest.mark.parametrize(
+    ("kind", "while_it_runs", "then"),
+    [("job_not_found", [0], 60), ("internal", [0, 5, 10, 19], 11)],
+)
+def test_a_detail_that_failed_while_the_job_ran_is_asked_for_when_it_has_ended(
     monkeypatch: pytest.MonkeyPatch,
+    kind: Literal["job_not_found", "internal"],
+    while_it_runs: list[int],
+    then: int,
 ) -> None:
     """A job that has just begun is listed by one front end before the next one knows it."""
     fleet = sized_fleet(vaults=1, jobs=8, running=1, anchor=NOW)
     with steered(monkeypatch, fleet) as stage:
-        injected = stage.simulator.inject(HttpError("job_not_found"), api="detail")
-        stage.refresh()
-        injected.clear()
-        stage.clock.advance(minutes=60)
-        stage.refresh()
-
-        assert stage.values("job_status", status="InProgress") == []
-        assert len(stage.values("last_job_backup_size_bytes")) == 1
-
-
-def test_a_detail_that_failed_while_the_job_ran_is_asked_for_when_it_has_ended(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    fleet = sized_fleet(vaults=1, jobs=8, running=1, anchor=NOW)
-    with steered(monkeypatch, fleet) as stage:
-        injected = stage.simulator.inject(HttpError("internal"), api="detail")
-        for minutes in (0, 5, 10, 19):
+        injected = stage.simulator.inject(HttpError(kind), api="detail")
+        for minutes in while_it_runs:
             stage.clock.advance(minutes=minutes)
             stage.refresh()
         injected.clear()
-        stage.clock.advance(minutes=11)
+        stage.clock.advance(minutes=then)
         stage.refresh()
 
         assert stage.values("job_status", status="InProgress") == []

@@ -169,7 +169,7 @@ def test_stalled_clients_are_counted_and_let_go_at_the_end(
     started = time.monotonic()
     simulator.stop()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 1
     thread.join(5)
     assert failed.is_set()
 
@@ -201,7 +201,7 @@ def test_a_late_answer_does_not_hold_the_end_up(simulator: Simulator, client: Cl
     started = time.monotonic()
     simulator.stop()
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 1
 
 
 def test_malformed_jobs_stand_among_good_ones(simulator: Simulator, client: Client) -> None:

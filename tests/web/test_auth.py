@@ -118,7 +118,8 @@ def test_a_flood_of_wrong_passwords_does_not_delay_the_known(tmp_path: Path) -> 
         assert server.ask("/-/healthy", auth=("alice", "right")).status_code == 200
         wrong = [pool.submit(_ask_wrongly, server, str(n)) for n in range(20)]
         assert server.ask("/-/healthy", auth=("alice", "right")).status_code == 200
-        assert not all(future.done() for future in wrong)
+        checked = sum(future.done() and future.result() == 401 for future in wrong)
+        assert checked < 5, "each takes 60 ms and more"
         assert {future.result() for future in wrong} <= {401, 429}
 
 
