@@ -58,7 +58,7 @@ def nightly_job(item: int, night: int) -> BackupJob:
         job_type="AzureIaaSVMJob",
         backup_management_type="AzureIaasVM",
         item=f"vm-{item:05}",
-        container=f"iaasvmcontainerv2;rg-machines;vm-{item:05}",
+        protection_container=f"iaasvmcontainerv2;rg-machines;vm-{item:05}",
         operation="Backup",
         backup_type="",
         status="Failed" if failed else "Completed",

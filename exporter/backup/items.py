@@ -19,7 +19,7 @@ def subject_of(job: BackupJob) -> Subject:
     """What the job is about, for comparison."""
     return Subject(
         job.backup_management_type,
-        job.container,
+        job.protection_container,
         sys.intern(job.item.lower()),
         job.operation,
         job.backup_type,
@@ -73,10 +73,11 @@ def fuller_subjects(subjects: Iterable[Subject]) -> Callable[[Subject], list[Sub
 def _lacks(subject: Subject, other: Subject) -> bool:
     """Whether the other names a backup type or a container that this one leaves out."""
     names_type = not subject.backup_type and bool(other.backup_type)
-    names_container = not subject.container and bool(other.container)
+    names_container = not subject.protection_container and bool(other.protection_container)
     if names_type:
         # Then the container may be missing on either side.
-        return subject.container == other.container or not (subject.container and other.container)
+        ours, theirs = subject.protection_container, other.protection_container
+        return ours == theirs or not (ours and theirs)
     return names_container and subject.backup_type == other.backup_type
 
 
@@ -98,4 +99,4 @@ def spellings(jobs: Iterable[BackupJob]) -> dict[tuple[str, str, str], str]:
 
 def spelling_key(job: BackupJob) -> tuple[str, str, str]:
     """The item's name for comparison; equal names in two containers are two items."""
-    return job.backup_management_type, job.container, job.item.lower()
+    return job.backup_management_type, job.protection_container, job.item.lower()

@@ -24,6 +24,7 @@ class Vault:
         subscription_id: Lower case.
         resource_group: As configured; Azure compares it without case.
         name: As configured; Azure compares it without case.
+        vault_type: ``RecoveryServices`` or ``Backup``; a group may have one of each with one name.
         location: Azure region in lower case, e.g. ``westeurope``; empty when not known.
         sku: ``RS0`` or ``Standard``; empty when not known, as it is without discovery.
         redundancy: ``LocallyRedundant``, ``GeoRedundant`` or ``ZoneRedundant``; likewise.
@@ -33,6 +34,7 @@ class Vault:
     subscription_id: str
     resource_group: str
     name: str
+    vault_type: str = "RecoveryServices"
     location: str = ""
     sku: str = ""
     redundancy: str = ""
@@ -54,7 +56,7 @@ class Vault:
     @property
     def key(self) -> VaultKey:
         """Its labels."""
-        return VaultKey(self.subscription_id, self.resource_group, self.name)
+        return VaultKey(self.subscription_id, self.resource_group, self.vault_type, self.name)
 
 
 # There are many of these: a Struct is made ten times faster than a frozen dataclass, and the
@@ -116,7 +118,8 @@ class BackupJob(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     Attributes:
         job_id: The job's GUID, lower case.
         item: ``entityFriendlyName`` without a trailing `` [host]``.
-        container: ``containerName``, else storage account, server name or that host; lower case.
+        protection_container: ``containerName``, else storage account, server name or that host;
+            lower case.
         operation: Without the backup type: ``Backup`` for ``Backup (Full)``.
         backup_type: ``Full`` for ``Backup (Full)``; empty for ``(Invalid)``.
         start_time: UTC.
@@ -129,7 +132,7 @@ class BackupJob(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     job_type: str
     backup_management_type: str
     item: str
-    container: str
+    protection_container: str
     operation: str
     backup_type: str
     status: str
@@ -171,7 +174,7 @@ class Subject(NamedTuple):
     """
 
     backup_management_type: str
-    container: str
+    protection_container: str
     item: str
     operation: str
     backup_type: str
@@ -182,6 +185,7 @@ class VaultKey(NamedTuple):
 
     subscription_id: str
     resource_group: str
+    vault_type: str
     vault: str
 
 
@@ -190,9 +194,10 @@ class ItemKey(NamedTuple):
 
     subscription_id: str
     resource_group: str
+    vault_type: str
     vault: str
     backup_management_type: str
-    container: str
+    protection_container: str
     item: str
     operation: str
     backup_type: str

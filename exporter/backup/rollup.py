@@ -111,7 +111,7 @@ def _keys(vault: Vault, history: History) -> Callable[[BackupJob], ItemKey]:
         return ItemKey(
             *vault.key,
             job.backup_management_type,
-            job.container,
+            job.protection_container,
             spelt[spelling_key(job)],
             job.operation,
             job.backup_type,

@@ -86,7 +86,7 @@ def _backup_vault_job(name: str, job: Fields) -> BackupJob:
         job_type="",
         backup_management_type="",
         item=job.text("backupInstanceFriendlyName"),
-        container="",
+        protection_container="",
         operation=job.text("operation"),
         backup_type="",
         status=job.text("status"),

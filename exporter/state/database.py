@@ -18,7 +18,7 @@ _BUSY_SECONDS: Final = 1.0
 _MAGIC: Final = b"SQLite format 3\0"
 _APPLICATION_ID: Final = 0x41424558
 _APPLICATION_AT: Final = slice(68, 72)
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 _SCHEMA: Final = (
     f"PRAGMA application_id = {_APPLICATION_ID}",

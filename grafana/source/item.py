@@ -35,7 +35,7 @@ from grafana.source.tables import WHERE, Column, rows
 _SCOPE: Final = Scope(
     target='job=~"$job"',
     vault='subscription_id=~"$subscription", vault=~"$vault"',
-    item='container=~"$container", item="$item"',
+    item='protection_container=~"$container", item="$item"',
 )
 _IN_A_ROW: Final = SETTINGS["failures_in_a_row"]
 _JOB: Final = f"{KEY}, job_id"
@@ -68,7 +68,8 @@ def item() -> models.Dashboard:
             choice(
                 "container",
                 "Container",
-                f'label_values({ended}{{{chosen}, vault=~"$vault", item="$item"}}, container)',
+                f'label_values({ended}{{{chosen}, vault=~"$vault", item="$item"}},'
+                " protection_container)",
             ),
         ),
         (

@@ -68,7 +68,7 @@ _KEPT: Final = "${datasource:queryparam}&${job:queryparam}&${__url_time_range}"
 ITEM_PAGE: Final = (
     f"/d/{ITEM}?{_KEPT}&var-subscription=${{__data.fields.subscription_id}}"
     "&var-vault=${__data.fields.Vault}&var-item=${__data.fields.Item:percentencode}"
-    "&var-container=${__data.fields.container:percentencode}"
+    "&var-container=${__data.fields.protection_container:percentencode}"
 )
 VAULT_PAGE: Final = (
     f"/d/{OVERVIEW}?{_KEPT}&var-subscription=${{__data.fields.subscription_id}}"

@@ -152,7 +152,10 @@ class Scope:
     def _fuller_name_is_good(self) -> str:
         """Backups that failed before Azure knew their type or host, of items with a success."""
         parts = []
-        for label, on in (("backup_type", f"{DOING}, container"), ("container", DOING)):
+        for label, on in (
+            ("backup_type", f"{DOING}, protection_container"),
+            ("protection_container", DOING),
+        ):
             failed = self.latest("consecutive_failures", BACKUPS, f'{label}=""')
             good = self.latest("last_success_timestamp_seconds", BACKUPS, f'{label}!=""', by=on)
             parts.append(f"{failed} and on ({on}) {good}")

@@ -60,8 +60,8 @@ def test_a_running_job_that_the_list_lacks_is_asked_for_whatever_series_there_ar
 
 
 def test_an_item_superseded_by_a_fuller_name_is_not_read_for_its_own_sake() -> None:
-    bare = a_job("bare", item="msdb", container="", ended=hours_ago(50))
-    full = a_job("full", item="msdb", container="host", backup_type="Full")
+    bare = a_job("bare", item="msdb", protection_container="", ended=hours_ago(50))
+    full = a_job("full", item="msdb", protection_container="host", backup_type="Full")
 
     assert wanted(bare, full) == ["full"]
 

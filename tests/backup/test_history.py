@@ -99,8 +99,8 @@ def test_jobs_that_azure_lists_against_the_filter_are_left_out() -> None:
 
 def test_operation_and_name_may_change_while_a_job_runs() -> None:
     """Only the GUID is stable (FACTS 1.3)."""
-    first = a_running_job("j", item="systemdb", container="", operation="Backup")
-    second = a_job("j", item="SYSTEMDB", container="host", backup_type="Full", ended=NOW)
+    first = a_running_job("j", item="systemdb", protection_container="", operation="Backup")
+    second = a_job("j", item="SYSTEMDB", protection_container="host", backup_type="Full", ended=NOW)
 
     history = merge_list(a_history(first), [second], incremental(), settings())
 

@@ -81,7 +81,7 @@ def test_a_host_behind_the_name_is_the_container(
     """It comes and goes while a job runs (FACTS 1.3)."""
     job = read(entityFriendlyName=friendly_name)
 
-    assert (job.item, job.container) == (item, container)
+    assert (job.item, job.protection_container) == (item, container)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_host_behind_the_name_is_the_container(
     ],
 )
 def test_the_container_is_the_best_name_azure_gives(fields: dict[str, str], container: str) -> None:
-    assert read(**fields).container == container
+    assert read(**fields).protection_container == container
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_any_json_makes_a_job_or_a_payload_error(properties: dict[str, Any], who
     """And its texts can be encoded, whatever they held."""
     job = parse_job_detail({"name": "n", "properties": properties}, Counter())
     json.dumps([job.item, job.operation, job.status]).encode()
-    "".join((job.item, job.container, job.status)).encode()
+    "".join((job.item, job.protection_container, job.status)).encode()
     assert job.duration_seconds is None or job.duration_seconds >= 0
 
     try:

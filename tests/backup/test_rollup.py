@@ -59,24 +59,24 @@ def test_names_that_differ_only_by_case_are_one_item_in_the_newest_spelling() ->
 def test_one_name_in_two_containers_is_two_items() -> None:
     """Two machines of two resource groups: the success of one must not hide the other's failure."""
     rollup = rolled(
-        a_job("1", container="c;rg1;vm1", status="Failed", ended=hours_ago(3)),
-        a_job("2", container="c;rg2;VM1", item="VM1", ended=hours_ago(1)),
+        a_job("1", protection_container="c;rg1;vm1", status="Failed", ended=hours_ago(3)),
+        a_job("2", protection_container="c;rg2;VM1", item="VM1", ended=hours_ago(1)),
     )
 
-    assert {(i.key.container, i.key.item, i.job.status) for i in rollup.items} == {
+    assert {(i.key.protection_container, i.key.item, i.job.status) for i in rollup.items} == {
         ("c;rg1;vm1", "vm1", "Failed"),
         ("c;rg2;VM1", "VM1", "Completed"),
     }
 
 
 def a_database_job(job_id: str, **changes: Any) -> Any:
-    fields = {"item": "msdb", "container": "host", "backup_type": "Full", **changes}
+    fields = {"item": "msdb", "protection_container": "host", "backup_type": "Full", **changes}
     return a_job(job_id, backup_management_type="AzureWorkload", **fields)
 
 
 def test_a_failure_without_type_or_host_is_cleared_by_the_next_success() -> None:
     """Databases can fail as ``Backup`` of ``msdb`` and succeed as ``Backup (Full)``."""
-    bare: dict[str, Any] = {"container": "", "backup_type": "", "status": "Failed"}
+    bare: dict[str, Any] = {"protection_container": "", "backup_type": "", "status": "Failed"}
     before = a_database_job("1", ended=hours_ago(5))
     failed = a_database_job("2", ended=hours_ago(4), **bare)
     after = a_database_job("3", item="MSDB", ended=hours_ago(3))
@@ -87,7 +87,7 @@ def test_a_failure_without_type_or_host_is_cleared_by_the_next_success() -> None
 
 def test_a_failure_without_a_type_is_not_cleared_by_another_host_or_operation() -> None:
     failed = a_database_job("1", backup_type="", status="Failed", ended=hours_ago(4))
-    other_host = a_database_job("2", container="host2")
+    other_host = a_database_job("2", protection_container="host2")
     restore = a_database_job("3", operation="Restore")
 
     assert {item.job.job_id for item in rolled(failed, other_host, restore).items} == {
@@ -99,7 +99,7 @@ def test_a_failure_without_a_type_is_not_cleared_by_another_host_or_operation() 
 
 def test_a_failure_without_a_type_is_cleared_though_the_success_names_no_host() -> None:
     failed = a_database_job("1", backup_type="", status="Failed", ended=hours_ago(4))
-    full = a_database_job("2", container="")
+    full = a_database_job("2", protection_container="")
 
     assert {item.job.job_id for item in rolled(failed, full).items} == {"2"}
 
@@ -124,7 +124,7 @@ def test_without_any_success_all_failures_count_and_no_success_is_shown() -> Non
 
 
 def test_a_success_under_the_full_name_ends_the_failures_of_the_bare_one() -> None:
-    bare: dict[str, Any] = {"container": "", "backup_type": "", "status": "Failed"}
+    bare: dict[str, Any] = {"protection_container": "", "backup_type": "", "status": "Failed"}
     rollup = rolled(
         a_database_job("1", ended=hours_ago(9), **bare),
         a_database_job("2", ended=hours_ago(8)),
@@ -185,7 +185,7 @@ JOBS = st.lists(
         a_job,
         st.text("ab", min_size=1, max_size=3),
         item=st.sampled_from(["db", "DB", "Db ", "straße", "STRASSE"]),
-        container=st.sampled_from(["", "host", "host2"]),
+        protection_container=st.sampled_from(["", "host", "host2"]),
         operation=st.sampled_from(["Backup", "backup", "Restore"]),
         backup_type=st.sampled_from(["", "Full", "Log"]),
         status=st.sampled_from(["Completed", "Failed", "InProgress", "Strange", ""]),

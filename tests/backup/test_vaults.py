@@ -63,7 +63,7 @@ def test_a_vault_has_what_azure_tells_of_it() -> None:
 
     [vault] = parse_vaults([a_document()], problems)
 
-    assert vault.key == ("aaaa", "rg-a", "v")
+    assert vault.key == ("aaaa", "rg-a", "RecoveryServices", "v")
     assert vault.location == "westeurope"
     assert (vault.sku, vault.redundancy) == ("RS0", "GeoRedundant")
     assert vault.tags == (("environment", "production"), ("team", "storage"))

@@ -196,13 +196,32 @@ def test_every_family_has_help_type_and_the_prefix() -> None:
         assert not set(family.labels) & set(family.key)
 
 
+def test_no_label_is_one_that_prometheus_gives_to_targets() -> None:
+    """Prometheus would rename ours to ``exported_...``, and rules would group by the wrong one."""
+    of_targets = {
+        *("job", "instance", "namespace", "pod", "service", "container"),
+        *("endpoint", "node", "cluster"),
+    }
+    exporter = SelfMetrics()
+    own = {label for family in exporter.families for label in family.labels}
+    of_process = {
+        label
+        for family in exporter.registry.collect()
+        for sample in family.samples
+        for label in sample.labels
+    }
+    of_vaults = {label for family in FAMILIES for label in (*family.key, *family.labels)}
+
+    assert not of_targets & (own | of_process | of_vaults)
+
+
 def test_the_contract_of_families_and_labels() -> None:
     """SPEC 5, word for word: dashboards and rules rely on it."""
     item = (
-        "subscription_id resource_group vault backup_management_type container item operation"
-        " backup_type"
+        "subscription_id resource_group vault_type vault backup_management_type"
+        " protection_container item operation backup_type"
     )
-    vault = "subscription_id resource_group vault"
+    vault = "subscription_id resource_group vault_type vault"
     expected = {
         "azure_backup_jobs": f"{vault} backup_management_type operation status",
         "azure_backup_vault_info": f"{vault} location sku redundancy",

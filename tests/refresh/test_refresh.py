@@ -146,7 +146,9 @@ def test_a_job_that_changes_its_name_and_operation_is_one_series(stage: Steered)
         stage.clock.advance(minutes=5)
         assert len(stage.values("job_status")) == 1
 
-    assert stage.values("job_status", item="SYSTEMDB", container="host", backup_type="Full") == [1]
+    assert stage.values(
+        "job_status", item="SYSTEMDB", protection_container="host", backup_type="Full"
+    ) == [1]
     assert stage.values("last_job_status", item="SYSTEMDB", status="Completed") == [1]
 
 

@@ -180,7 +180,7 @@ def test_a_failing_backup_is_told_and_resolves_after_the_next_good_one(loop: Loo
         "job": JOB,
         **vault,
         "backup_management_type": "AzureIaasVM",
-        "container": "iaasvmcontainerv2;rg;vm-1",
+        "protection_container": "iaasvmcontainerv2;rg;vm-1",
         "item": "vm-1",
         "operation": "Backup",
     }

@@ -29,6 +29,7 @@ VAULT: Final = {
     "job": "azure-backup-exporter",
     "subscription_id": "00000000-0000-4000-8000-000000000001",
     "resource_group": "rg-(west)",
+    "vault_type": "RecoveryServices",
     "vault": "vault-a",
 }
 PORTAL: Final = (

@@ -31,8 +31,8 @@ pytestmark = pytest.mark.stack
 Parser = Callable[[str], Iterable[Metric]]
 
 ITEM = (
-    "subscription_id, resource_group, vault, backup_management_type, container, item, operation,"
-    " backup_type"
+    "subscription_id, resource_group, vault_type, vault, backup_management_type,"
+    " protection_container, item, operation, backup_type"
 )
 
 

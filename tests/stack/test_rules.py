@@ -32,17 +32,23 @@ VAULT = {
     "job": "azure-backup-exporter",
     "subscription_id": "s1",
     "resource_group": "rg1",
+    "vault_type": "RecoveryServices",
     "vault": "v1",
 }
 ITEM = {
     **VAULT,
     "backup_management_type": "AzureIaasVM",
-    "container": "c1",
+    "protection_container": "c1",
     "item": "vm1",
     "operation": "Backup",
     "backup_type": "",
 }
-SQL = {**ITEM, "backup_management_type": "AzureWorkload", "item": "db1", "container": "host1"}
+SQL = {
+    **ITEM,
+    "backup_management_type": "AzureWorkload",
+    "item": "db1",
+    "protection_container": "host1",
+}
 TRANSFER = {"task": "Transfer", "step": "2"}
 EXPORTER = {"job": "azure-backup-exporter", "instance": "i1"}
 DISCOVERY = {"scope": "/subscriptions/s1", "source": "arm"}
@@ -105,7 +111,7 @@ class Scenario:
 
 OTHER_RUNS = [
     sql("last_job_error_info", "1x130", error_code="400249", backup_type="Full"),
-    sql("job_status", "1x130", job_id="j2", status="InProgress", container=""),
+    sql("job_status", "1x130", job_id="j2", status="InProgress", protection_container=""),
 ]
 """A backup could not start because another one of the item was running, and still is."""
 
@@ -186,7 +192,7 @@ SCENARIOS = [
                 "_x60 3600x1840",
                 operation="DisableBackup",
                 item="vm3",
-                container="",
+                protection_container="",
             ),
         ],
     ),
@@ -194,8 +200,13 @@ SCENARIOS = [
         alert="AzureBackupNeverSucceeded",
         given=[
             # Its namesakes are well, but they are others.
-            item("last_success_timestamp_seconds", "0x130", container="c2"),
-            item("last_success_timestamp_seconds", "0x130", container="c2", backup_type="Full"),
+            item("last_success_timestamp_seconds", "0x130", protection_container="c2"),
+            item(
+                "last_success_timestamp_seconds",
+                "0x130",
+                protection_container="c2",
+                backup_type="Full",
+            ),
             item("consecutive_failures", "_x10 2x90 0x30"),
             item("last_success_timestamp_seconds", "_x101 6000x30"),
         ],
@@ -213,7 +224,7 @@ SCENARIOS = [
             sql("consecutive_failures", "4x130", backup_type="Full"),
             *OTHER_RUNS,
             # It failed before Azure knew its type and host; the night before was good.
-            sql("consecutive_failures", "1x130", item="msdb", container=""),
+            sql("consecutive_failures", "1x130", item="msdb", protection_container=""),
             sql("last_success_timestamp_seconds", "0x130", item="msdb", backup_type="Full"),
             sql("consecutive_failures", "1x130", item="crm"),
             sql("last_success_timestamp_seconds", "0x130", item="crm", backup_type="Full"),
@@ -254,8 +265,14 @@ SCENARIOS = [
             # A full backup of a database is listed as Backup while it runs.
             sql("last_job_duration_seconds", f"36000x{2 * DAY}", backup_type="Full"),
             sql("last_job_status", f"1x{2 * DAY}", status="Completed", backup_type="Full"),
-            sql("job_duration_seconds", f"_x{DAY} 0+60x900", job_id="j3", container=""),
-            sql("job_status", f"_x{DAY} 1x900", job_id="j3", status="InProgress", container=""),
+            sql("job_duration_seconds", f"_x{DAY} 0+60x900", job_id="j3", protection_container=""),
+            sql(
+                "job_status",
+                f"_x{DAY} 1x900",
+                job_id="j3",
+                status="InProgress",
+                protection_container="",
+            ),
             # Nothing is known of the first one, and a day is not over.
             item("job_duration_seconds", f"_x{DAY} 0+60x1300", job_id="j4", item="vm4"),
             item("job_status", f"_x{DAY} 1x1300", job_id="j4", item="vm4", status="InProgress"),
@@ -339,7 +356,7 @@ SCENARIOS = [
         near=[
             vault("vault_up", f"1x{4 * DAY}"),
             # Its backups are now named with their type and container.
-            sql("last_job_end_timestamp_seconds", f"0x{2 * DAY}", container=""),
+            sql("last_job_end_timestamp_seconds", f"0x{2 * DAY}", protection_container=""),
             sql("last_job_end_timestamp_seconds", f"_x{2 * DAY} 0x{2 * DAY}", backup_type="Full"),
             # Its protection was stopped long ago.
             item("last_job_end_timestamp_seconds", f"0x{2 * DAY}", item="vm2"),

@@ -24,7 +24,7 @@ HOSTILE = ["<script>alert(1)</script>", "\u202egnp.exe", "x" * 300, '"><img src=
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
     """The same page as a phone and as a screen show it, light and dark."""
     failed = [
-        a_job(str(n), item=name, container=str(n), status="Failed")
+        a_job(str(n), item=name, protection_container=str(n), status="Failed")
         for n, name in enumerate(HOSTILE)
     ]
     runs = a_running_job(detail=a_detail(progress_ratio=0.4))

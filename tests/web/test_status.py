@@ -68,7 +68,7 @@ def test_before_the_first_refresh_nothing_is_claimed() -> None:
 
 def test_the_worst_comes_first_in_the_words_of_alerts_and_dashboards() -> None:
     in_a_row = [
-        a_job(f"r{n}", item="again", container="r", status=status, ended=hours_ago(n))
+        a_job(f"r{n}", item="again", protection_container="r", status=status, ended=hours_ago(n))
         for n, status in enumerate(["Cancelled", "Failed", "Failed", "Completed"], start=1)
     ]
     tasks = [
@@ -80,17 +80,19 @@ def test_the_worst_comes_first_in_the_words_of_alerts_and_dashboards() -> None:
     unfinished = a_detail(tasks=tuple(tasks))
     view = a_view(
         a_snapshot(
-            a_job("t", item="kept", container="t", detail=unfinished),
-            a_job("w", item="warns", container="w", status="CompletedWithWarnings"),
-            a_job("l", item="late", container="l", ended=hours_ago(31)),
-            a_job("f1", item="fails", container="f", ended=hours_ago(25)),
-            a_job("f2", item="fails", container="f", status="Failed"),
-            a_job("c1", item="cancelled", container="c", ended=hours_ago(25)),
-            a_job("c2", item="cancelled", container="c", status="Cancelled"),
-            a_job("n", item="never", container="n", status="Cancelled"),
-            a_job("s", item="restored", container="s", operation="Restore", status="Failed"),
+            a_job("t", item="kept", protection_container="t", detail=unfinished),
+            a_job("w", item="warns", protection_container="w", status="CompletedWithWarnings"),
+            a_job("l", item="late", protection_container="l", ended=hours_ago(31)),
+            a_job("f1", item="fails", protection_container="f", ended=hours_ago(25)),
+            a_job("f2", item="fails", protection_container="f", status="Failed"),
+            a_job("c1", item="cancelled", protection_container="c", ended=hours_ago(25)),
+            a_job("c2", item="cancelled", protection_container="c", status="Cancelled"),
+            a_job("n", item="never", protection_container="n", status="Cancelled"),
+            a_job(
+                "s", item="restored", protection_container="s", operation="Restore", status="Failed"
+            ),
             *in_a_row,
-            a_job("o", item="well", container="o"),
+            a_job("o", item="well", protection_container="o"),
         )
     )
 
@@ -166,15 +168,20 @@ def test_an_item_whose_backups_were_stopped_is_not_late() -> None:
 
 def test_a_failure_under_a_short_name_goes_when_the_full_name_has_succeeded() -> None:
     """FACTS 1.3: else it would stand for ever."""
-    failed = a_job("1", item="msdb", container="", status="Failed", ended=hours_ago(2))
-    done = a_job("2", item="msdb", container="sql", backup_type="Full", ended=hours_ago(1))
+    failed = a_job("1", item="msdb", protection_container="", status="Failed", ended=hours_ago(2))
+    done = a_job(
+        "2", item="msdb", protection_container="sql", backup_type="Full", ended=hours_ago(1)
+    )
 
     assert items(a_view(a_snapshot(failed))) == [("msdb", "Never succeeded")]
     assert items(a_view(a_snapshot(failed, done))) == []
 
 
 def test_thousands_of_items_come_in_pages() -> None:
-    jobs = [a_job(str(n), item=f"vm{n:04}", container=f"{n}", status="Failed") for n in range(250)]
+    jobs = [
+        a_job(str(n), item=f"vm{n:04}", protection_container=f"{n}", status="Failed")
+        for n in range(250)
+    ]
     vault = a_snapshot(*jobs)
 
     pages = [a_view(vault, page=number).items for number in (1, 2, 3, 99)]
@@ -257,8 +264,8 @@ def test_links_keep_what_was_asked() -> None:
 def test_a_failure_under_a_shorter_name_does_not_say_never() -> None:
     """A database's early failure lacks the host and the type of its good backups (FACTS 1.3)."""
     sql = {"backup_management_type": "AzureWorkload", "item": "msdb"}
-    full = a_job("a", ended=hours_ago(9), container="h", backup_type="Full", **sql)
-    failed = a_job("b", container="", status="Failed", **sql)
+    full = a_job("a", ended=hours_ago(9), protection_container="h", backup_type="Full", **sql)
+    failed = a_job("b", protection_container="", status="Failed", **sql)
 
     assert items(a_view(a_snapshot(full, failed))) == [("msdb", "Failed")]
     assert items(a_view(a_snapshot(failed))) == [("msdb", "Never succeeded")]

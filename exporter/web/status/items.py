@@ -97,7 +97,7 @@ def judge(snapshot: VaultSnapshot, now: datetime) -> Iterator[Judged]:
         else:
             refused = any(error.code == ALREADY_RUNNING for error in item.job.errors)
             # A job that fails early may lack the names of the item's others (FACTS 1.3).
-            short = not (key.container and key.backup_type)
+            short = not (key.protection_container and key.backup_type)
             health = _backup_health(
                 item,
                 now,

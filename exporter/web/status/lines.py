@@ -129,7 +129,7 @@ def item_line(judged: Judged, now: datetime, portal: str) -> Line:
         tone=tone,
         texts={
             "item": item.key.item,
-            "container": item.key.container,
+            "container": item.key.protection_container,
             "vault": vault.name,
             "operation": _operation(item.key),
             "health": words,
