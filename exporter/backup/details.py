@@ -41,7 +41,7 @@ def wanted_details(history: History, now: datetime, settings: Settings) -> list[
     (FACTS 1.5), so a finished job that no series shows is never asked for; a running one that the
     list lacks is, to learn whether there still is such a job.
     """
-    newest = without_superseded(newest_finished(history.jobs.values())).values()
+    newest = without_superseded(newest_finished(history.jobs.values()), history.spellings).values()
     current = {job.job_id for job in newest}
     shown = individual_jobs(history, now, settings)[: settings.max_job_series]
     missing = [history.jobs[job_id] for job_id in history.missing]
@@ -61,5 +61,10 @@ def wanted_details(history: History, now: datetime, settings: Settings) -> list[
 
 
 def lacks_detail(job: BackupJob, history: History) -> bool:
-    """Whether its detail is worth a read: a finished job's never changes, a running one's may."""
-    return job.running or (job.detail is None and job.job_id not in history.without_detail)
+    """Whether its detail is worth a read: a finished job's never changes, a running one's may.
+
+    What the newest list has brought with the job is not asked for again.
+    """
+    if job.running:
+        return job.job_id not in history.detailed
+    return job.detail is None and job.job_id not in history.without_detail

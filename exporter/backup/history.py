@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import structs
 
-from exporter.backup.items import newest_finished, subject_of
-from exporter.backup.model import FINISHED_STATUSES, BackupJob, Settings, Subject
+from exporter.backup.items import newest_finished, subject_of, with_spellings
+from exporter.backup.model import FINISHED_STATUSES, BackupJob, ItemName, Settings, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -61,7 +61,9 @@ class History:
             statuses are successes is asked later: a reload may change that.
         task_successes: By subject and lower-case task, the newest job in which it completed.
         older_failures: What ``consecutive_failures`` counts beyond ``jobs``.
+        spellings: How the item of each of ``jobs`` is spelt on the page.
         missing: Ids of running jobs that the newest list does not name though it should.
+        detailed: Ids of running jobs whose detail the newest list has brought.
         without_detail: Ids of finished jobs whose detail Azure does not have, or not readably; not
             asked for again until the next full list.
         read_at: When the newest list was asked for.
@@ -72,7 +74,9 @@ class History:
     ends: Mapping[tuple[Subject, str], datetime] = field(default_factory=dict)
     task_successes: Mapping[tuple[Subject, str], TaskSuccess] = field(default_factory=dict)
     older_failures: Mapping[Subject, OlderFailures] = field(default_factory=dict)
+    spellings: Mapping[ItemName, str] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
+    detailed: frozenset[str] = frozenset()
     without_detail: frozenset[str] = frozenset()
     read_at: datetime | None = None
     full_read_at: datetime | None = None
@@ -185,6 +189,7 @@ def merge_list(
         # Every window reaches back to the oldest running job. One list without it proves nothing:
         # lists have been seen empty. Its detail decides.
         missing=frozenset(k for k, job in merged.jobs.items() if job.running and k not in taken),
+        detailed=frozenset(k for k, job in taken.items() if job.running and job.detail),
         without_detail=frozenset() if window.full else history.without_detail,
     )
 
@@ -234,6 +239,7 @@ def prune(history: History, now: datetime, settings: Settings) -> History:
     # Where a finished job with an end is kept, its subject's newest is.
     subjects = {subject for subject, job in newest.items() if job.job_id in jobs}
     subjects |= {subject_of(job) for job in jobs.values() if job.running or job.ended_at is None}
+    names = {ItemName(*subject[:3]) for subject in subjects}
     older = _with_older_failures(history, jobs, settings)
     return replace(
         history,
@@ -245,6 +251,7 @@ def prune(history: History, now: datetime, settings: Settings) -> History:
             if subject in subjects and status in {*FINISHED_STATUSES, *settings.success_statuses}
         },
         task_successes={k: v for k, v in history.task_successes.items() if k[0] in subjects},
+        spellings={k: v for k, v in history.spellings.items() if k in names},
         without_detail=history.without_detail & jobs.keys(),
     )
 
@@ -317,8 +324,12 @@ def _merge(history: History, new: Iterable[BackupJob]) -> History:
     jobs = dict(history.jobs)
     ends = dict(history.ends)
     task_successes = dict(history.task_successes)
+    changed = []
     for reading in new:
-        job = _reconcile(jobs.get(reading.job_id), reading)
+        known = jobs.get(reading.job_id)
+        job = _reconcile(known, reading)
+        if job is not known:
+            changed.append(job)
         jobs[job.job_id] = job
         if job.running or job.ended_at is None:
             continue
@@ -331,7 +342,13 @@ def _merge(history: History, new: Iterable[BackupJob]) -> History:
             key = (subject, sys.intern(task.name.lower()))
             if key not in task_successes or task_successes[key].at <= ended:
                 task_successes[key] = TaskSuccess(task=task.name, at=ended)
-    return replace(history, jobs=jobs, ends=ends, task_successes=task_successes)
+    return replace(
+        history,
+        jobs=jobs,
+        ends=ends,
+        task_successes=task_successes,
+        spellings=with_spellings(history.spellings, changed),
+    )
 
 
 def _reconcile(known: BackupJob | None, new: BackupJob) -> BackupJob:
@@ -339,6 +356,9 @@ def _reconcile(known: BackupJob | None, new: BackupJob) -> BackupJob:
 
     A finished job stays finished (a lagging front end may still list it as running) and keeps
     its detail, which never changes. The tasks of a run that has ended since are dropped.
+
+    Names only grow: list and detail may disagree in them (FACTS 1.3), and which of the two was
+    read last must not decide what the job's series are called.
     """
     if known is None:
         return new
@@ -346,6 +366,18 @@ def _reconcile(known: BackupJob | None, new: BackupJob) -> BackupJob:
         return known
     if new.detail is None and known.running == new.running:
         new = structs.replace(new, detail=known.detail)
+    if new != known:
+        new = structs.replace(
+            new,
+            job_type=known.job_type or new.job_type,
+            backup_management_type=known.backup_management_type or new.backup_management_type,
+            item=known.item or new.item,
+            protection_container=known.protection_container or new.protection_container,
+            operation=known.operation or new.operation,
+            backup_type=known.backup_type or new.backup_type,
+            workload_type=known.workload_type or new.workload_type,
+            activity_id=known.activity_id or new.activity_id,
+        )
     # The same object for the same job: memory stays flat over thousands of refreshes.
     return known if new == known else new
 

@@ -6,12 +6,13 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from exporter.backup.model import BackupJob, Subject
+from exporter.backup.model import BackupJob, ItemName, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _Age = tuple[datetime, datetime, str]
 
 
@@ -44,13 +45,19 @@ def newest_finished(jobs: Iterable[BackupJob]) -> dict[Subject, BackupJob]:
     return {subject: job for subject, (_, job) in newest.items()}
 
 
-def without_superseded(newest: Mapping[Subject, BackupJob]) -> dict[Subject, BackupJob]:
+def without_superseded(
+    newest: Mapping[Subject, BackupJob], names: Iterable[ItemName]
+) -> dict[Subject, BackupJob]:
     """Drop the subjects that say less than another one with a newer finished job.
 
     A database can fail as ``Backup`` of ``msdb`` and succeed as ``Backup (Full)`` of
     ``msdb [host]`` (FACTS 1.3): without this the failure would stand for ever.
+
+    Args:
+        newest: The newest finished job of each subject.
+        names: All items that are known.
     """
-    fuller = fuller_subjects(newest)
+    fuller = fuller_subjects(newest, names)
     return {
         subject: job
         for subject, job in newest.items()
@@ -58,45 +65,82 @@ def without_superseded(newest: Mapping[Subject, BackupJob]) -> dict[Subject, Bac
     }
 
 
-def fuller_subjects(subjects: Iterable[Subject]) -> Callable[[Subject], list[Subject]]:
-    """A look-up among these subjects: which name the type or container that a given one lacks."""
+def fuller_subjects(
+    subjects: Iterable[Subject], names: Iterable[ItemName]
+) -> Callable[[Subject], list[Subject]]:
+    """A look-up among these subjects: which name the type or container that a given one lacks.
+
+    Where an item's name is known in two containers, one without container may be either's: a
+    success of one server must not hide a failure that may be the other's.
+    """
     by_item: dict[tuple[str, str, str], list[Subject]] = {}
     for subject in subjects:
-        by_item.setdefault(_item_of(subject), []).append(subject)
+        by_item.setdefault(_doing(subject), []).append(subject)
+    places: dict[tuple[str, str], set[str]] = {}
+    for name in names:
+        if name.protection_container:
+            of_name = places.setdefault((name.backup_management_type, name.item), set())
+            of_name.add(name.protection_container)
 
     def fuller(subject: Subject) -> list[Subject]:
-        return [other for other in by_item.get(_item_of(subject), ()) if _lacks(subject, other)]
+        others = by_item.get(_doing(subject), ())
+        known = places.get((subject.backup_management_type, subject.item), ())
+        return [other for other in others if _lacks(subject, other, certain=len(known) <= 1)]
 
     return fuller
 
 
-def _lacks(subject: Subject, other: Subject) -> bool:
-    """Whether the other names a backup type or a container that this one leaves out."""
-    names_type = not subject.backup_type and bool(other.backup_type)
-    names_container = not subject.protection_container and bool(other.protection_container)
-    if names_type:
-        # Then the container may be missing on either side.
-        ours, theirs = subject.protection_container, other.protection_container
-        return ours == theirs or not (ours and theirs)
-    return names_container and subject.backup_type == other.backup_type
+def _lacks(subject: Subject, other: Subject, *, certain: bool) -> bool:
+    """Whether the other names a backup type or a container that this one leaves out.
+
+    Args:
+        subject: The one that may say less.
+        other: Of the same item and operation.
+        certain: Whether one that names no container can only mean the one that is known.
+    """
+    ours, theirs = subject.protection_container, other.protection_container
+    one_place = ours == theirs or (certain and not (ours and theirs))
+    if not one_place:
+        return False
+    if not subject.backup_type and other.backup_type:
+        return True
+    return not ours and bool(theirs) and subject.backup_type == other.backup_type
 
 
-def _item_of(subject: Subject) -> tuple[str, str, str]:
+def _doing(subject: Subject) -> tuple[str, str, str]:
     return subject.backup_management_type, subject.item, subject.operation
 
 
-def spellings(jobs: Iterable[BackupJob]) -> dict[tuple[str, str, str], str]:
-    """How the newest job spells each item, by management type, container and lower-case name."""
-    newest: dict[tuple[str, str, str], tuple[datetime, str, str]] = {}
-    for job in jobs:
-        name = spelling_key(job)
-        spelt = (job.start_time or _LONG_AGO, job.job_id, job.item)
-        known = newest.get(name)
-        if known is None or spelt > known:
-            newest[name] = spelt
-    return {name: item for name, (_, _, item) in newest.items()}
+def item_name(job: BackupJob) -> ItemName:
+    """What the job's item is called, for comparison."""
+    return ItemName(
+        job.backup_management_type, job.protection_container, sys.intern(job.item.lower())
+    )
 
 
-def spelling_key(job: BackupJob) -> tuple[str, str, str]:
-    """The item's name for comparison; equal names in two containers are two items."""
-    return job.backup_management_type, job.protection_container, job.item.lower()
+def with_spellings(
+    known: Mapping[ItemName, str], jobs: Iterable[BackupJob]
+) -> Mapping[ItemName, str]:
+    """How each item is spelt: as it was first seen, for a new spelling would be a new series.
+
+    Of several jobs that are new together the oldest counts. A name may come without its container
+    at first, as databases' do (FACTS 1.3): it and the only container known share one spelling.
+    """
+    new = [job for job in jobs if item_name(job) not in known]
+    if not new:
+        return known
+    spelt = dict(known)
+    namesakes: dict[tuple[str, str], list[ItemName]] = {}
+    for name in known:
+        namesakes.setdefault((name.backup_management_type, name.item), []).append(name)
+    for job in sorted(new, key=lambda job: (job.start_time or _LATEST, job.job_id)):
+        name = item_name(job)
+        if name in spelt:
+            continue
+        others = namesakes.setdefault((name.backup_management_type, name.item), [])
+        shared = len(others) == 1 and not (
+            name.protection_container and others[0].protection_container
+        )
+        spelt[name] = spelt[others[0]] if shared else job.item
+        others.append(name)
+    return spelt

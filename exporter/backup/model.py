@@ -180,6 +180,14 @@ class Subject(NamedTuple):
     backup_type: str
 
 
+class ItemName(NamedTuple):
+    """What tells one item of a vault from another, for comparison: ``item`` is lower case."""
+
+    backup_management_type: str
+    protection_container: str
+    item: str
+
+
 class VaultKey(NamedTuple):
     """The labels of a vault. Field names are label names."""
 

@@ -12,9 +12,8 @@ from exporter.backup.history import History, TaskSuccess, in_window, last_succes
 from exporter.backup.items import (
     age_order,
     fuller_subjects,
+    item_name,
     newest_finished,
-    spelling_key,
-    spellings,
     subject_of,
     without_superseded,
 )
@@ -105,14 +104,14 @@ def individual_jobs(history: History, now: datetime, settings: Settings) -> list
 
 
 def _keys(vault: Vault, history: History) -> Callable[[BackupJob], ItemKey]:
-    spelt = spellings(history.jobs.values())
+    spellings = history.spellings
 
     def key_of(job: BackupJob) -> ItemKey:
         return ItemKey(
             *vault.key,
             job.backup_management_type,
             job.protection_container,
-            spelt[spelling_key(job)],
+            spellings[item_name(job)],
             job.operation,
             job.backup_type,
         )
@@ -137,7 +136,7 @@ def _items(
             task_successes=tuple(tasks.get(subject, ())),
             consecutive_failures=failures[subject],
         )
-        for subject, job in without_superseded(newest).items()
+        for subject, job in without_superseded(newest, history.spellings).items()
     )
 
 
@@ -148,7 +147,7 @@ def _failures_since_success(
     successes: Mapping[Subject, datetime],
 ) -> Counter[Subject]:
     """Count what failed since the last success, which a fuller name of the item may have had."""
-    fuller = fuller_subjects(newest)
+    fuller = fuller_subjects(newest, history.spellings)
     last_success = {
         subject: max(
             (at for s in (subject, *fuller(subject)) if (at := successes.get(s))),

@@ -11,7 +11,8 @@ from msgspec import Struct, structs
 from msgspec.json import Decoder, encode
 
 from exporter.backup.history import History, OlderFailures, TaskSuccess
-from exporter.backup.model import BackupJob, Subject
+from exporter.backup.items import with_spellings
+from exporter.backup.model import BackupJob, ItemName, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,6 +80,7 @@ _KINDS: Final = {
     "older_failures": _Kind(
         Decoder(Subject), Decoder(OlderFailures), lambda failures: (failures.newest,)
     ),
+    "spellings": _Kind(Decoder(ItemName), Decoder(str), lambda _: ()),
 }
 
 
@@ -111,6 +113,8 @@ def decode(records: Iterable[tuple[bytes, bytes, bytes]]) -> Decoded:
             unreadable += 1
             continue
         found[name.decode()][_shared(read_key)] = _shared(value)
+    # One that cannot be read must not leave two spellings of one item.
+    found["spellings"] = with_spellings(found["spellings"], found["jobs"].values())
     return Decoded(History(**found), unreadable)
 
 

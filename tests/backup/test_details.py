@@ -35,7 +35,21 @@ def test_failed_first_then_newest_of_each_item_then_running_then_the_rest() -> N
 
 
 def test_a_finished_job_is_read_once_and_a_running_one_each_time() -> None:
-    assert wanted(a_job(detail=a_detail()), a_running_job(detail=a_detail())) == ["r1"]
+    read = DetailReading(jobs=[a_job(detail=a_detail()), a_running_job(detail=a_detail())])
+    history = merge_details(a_history(a_job(), a_running_job()), read)
+
+    assert [one.job.job_id for one in wanted_details(history, NOW, settings())] == ["r1"]
+
+
+def test_what_a_list_brings_with_its_detail_is_not_asked_for() -> None:
+    """As rows of Resource Graph may; a running job's only until a list comes without it."""
+    listed = [a_job(detail=a_detail()), a_running_job(detail=a_detail())]
+    history = a_history(*listed)
+    assert wanted_details(history, NOW, settings()) == []
+
+    window = Window(start=hours_ago(1), end=NOW, full=False)
+    history = merge_list(history, [a_job(), a_running_job()], window, settings())
+    assert [one.job.job_id for one in wanted_details(history, NOW, settings())] == ["r1"]
 
 
 def test_the_newest_of_an_item_is_read_though_it_left_the_window() -> None:

@@ -104,7 +104,24 @@ def test_operation_and_name_may_change_while_a_job_runs() -> None:
 
     history = merge_list(a_history(first), [second], incremental(), settings())
 
-    assert history.jobs == {"j": second}
+    assert history.jobs == {"j": structs.replace(second, item="systemdb")}
+
+
+def test_list_and_detail_that_disagree_in_names_make_nothing_flip() -> None:
+    """A label that changes with each reading would be a new series each time."""
+    bare = a_running_job("j", item="msdb", protection_container="", backup_type="")
+    full = a_running_job("j", item="MSSQL/msdb", protection_container="h", backup_type="Full")
+    renamed = structs.replace(full, protection_container="other", backup_type="Log")
+    history = a_history(bare)
+    names = set()
+    for listed, detailed in ((bare, full), (bare, full), (renamed, bare)):
+        history = merge_list(history, [listed], incremental(), settings())
+        reading = DetailReading(jobs=[structs.replace(detailed, detail=a_detail())])
+        history = merge_details(history, reading)
+        job = history.jobs["j"]
+        names.add((job.item, job.protection_container, job.operation, job.backup_type))
+
+    assert names == {("msdb", "h", "Backup", "Full")}
 
 
 def test_a_finished_job_keeps_its_detail_when_it_is_listed_again() -> None:

@@ -6,9 +6,12 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from exporter.backup.history import Window, merge_list, prune
 from exporter.backup.model import JobSeries
 from exporter.backup.rollup import Rollup, roll_up
 from tests.builders import NOW, a_history, a_job, a_running_job, a_vault, hours_ago, settings
@@ -47,13 +50,49 @@ def test_a_finished_job_without_an_end_counts_by_start_and_duration() -> None:
     assert rolled(ended, endless).items[0].job.job_id == "2"
 
 
-def test_names_that_differ_only_by_case_are_one_item_in_the_newest_spelling() -> None:
-    rollup = rolled(
-        a_job("1", item="VM1", ended=hours_ago(30)), a_job("2", item="vm1"), a_running_job("3")
-    )
+def test_names_that_differ_only_by_case_are_one_item_as_first_seen() -> None:
+    """A new spelling would be a new series, a second row and a false "disappeared"."""
+    first = a_job("1", item="VM1", ended=hours_ago(30))
+    rollup = rolled(a_job("2", item="vm1"), first, a_running_job("3"))
 
-    assert [item.key.item for item in rollup.items] == ["vm1"]
-    assert {key.item for key, _ in rollup.jobs} == {"vm1"}
+    assert [item.key.item for item in rollup.items] == ["VM1"]
+    assert {key.item for key, _ in rollup.jobs} == {"VM1"}
+
+
+def test_an_item_keeps_its_spelling_after_the_job_that_had_it_is_gone() -> None:
+    history = a_history(a_job("1", item="VM1", ended=hours_ago(30)))
+    for day in range(1, 40):
+        now = NOW + timedelta(days=day)
+        window = Window(start=now - timedelta(days=8), end=now, full=True)
+        history = merge_list(history, [a_job(f"d{day}", ended=now)], window, settings())
+        history = prune(history, now, settings())
+        rollup = roll_up(a_vault(), history, now, settings())
+        assert [item.key.item for item in rollup.items] == ["VM1"]
+
+    assert "1" not in history.jobs
+
+
+def test_a_spelling_goes_with_its_item() -> None:
+    history = a_history(a_job("1", item="VM1"), a_job("2", item="vm2", ended=hours_ago(-48)))
+    later = NOW + timedelta(days=36)
+
+    assert list(prune(history, later, settings()).spellings.values()) == ["vm2"]
+
+
+def test_a_name_with_and_without_its_only_container_is_spelt_the_same() -> None:
+    """A database is ``systemdb`` and ``SYSTEMDB [host]`` in turns while its job runs."""
+    for first, second in (("", "host"), ("host", "")):
+        rollup = rolled(
+            a_database_job("1", item="systemdb", protection_container=first, ended=hours_ago(5)),
+            a_database_job("2", item="SYSTEMDB", protection_container=second, operation="Restore"),
+        )
+        assert {item.key.item for item in rollup.items} == {"systemdb"}
+
+    elsewhere = a_database_job("3", item="SystemDB", protection_container="host2")
+    assert [i.key.item for i in rolled(a_database_job("1", item="systemdb"), elsewhere).items] == [
+        "systemdb",
+        "SystemDB",
+    ]
 
 
 def test_one_name_in_two_containers_is_two_items() -> None:
@@ -102,6 +141,48 @@ def test_a_failure_without_a_type_is_cleared_though_the_success_names_no_host() 
     full = a_database_job("2", protection_container="")
 
     assert {item.job.job_id for item in rolled(failed, full).items} == {"2"}
+
+
+def test_with_two_hosts_a_success_of_one_hides_no_failure_that_may_be_the_others() -> None:
+    """A failed ``master`` without host must stay though ``master [sqlb]`` is well."""
+    bare: dict[str, Any] = {"protection_container": "", "backup_type": "", "status": "Failed"}
+    both = [
+        a_database_job("a", protection_container="sqla", ended=hours_ago(26)),
+        a_database_job("b", protection_container="sqlb", ended=hours_ago(1)),
+    ]
+    failed = a_database_job("f", ended=hours_ago(2), **bare)
+
+    items = {item.job.job_id: item for item in rolled(*both, failed).items}
+    assert set(items) == {"a", "b", "f"}
+    assert items["f"].consecutive_failures == 1
+    assert {item.job.job_id for item in rolled(both[1], failed).items} == {"b"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"protection_container": "sqla", "operation": "Restore"},
+        {"protection_container": "sqla", "status": "InProgress", "end_time": None},
+        {"protection_container": "sqla", "status": "Cancelled", "ended": hours_ago(190)},
+    ],
+    ids=["by a restore", "by a job that runs", "by an old job"],
+)
+def test_a_host_is_known_by_whatever_job_names_it(other: dict[str, Any]) -> None:
+    success = a_database_job("b", protection_container="sqlb", ended=hours_ago(1))
+    failed = a_database_job("f", protection_container="", backup_type="", status="Failed")
+    failed = structs.replace(failed, end_time=hours_ago(2))
+
+    rollup = rolled(a_database_job("a", **other), success, failed)
+
+    assert "f" in {item.job.job_id for item in rollup.items}
+
+
+def test_a_success_without_host_clears_no_failure_where_there_are_two() -> None:
+    failed = a_database_job("1", backup_type="", status="Failed", ended=hours_ago(4))
+    other_host = a_database_job("2", protection_container="host2", ended=hours_ago(5))
+    bare = a_database_job("3", protection_container="")
+
+    assert "1" in {item.job.job_id for item in rolled(failed, other_host, bare).items}
 
 
 def test_failures_are_counted_since_the_last_success() -> None:

@@ -147,9 +147,9 @@ def test_a_job_that_changes_its_name_and_operation_is_one_series(stage: Steered)
         assert len(stage.values("job_status")) == 1
 
     assert stage.values(
-        "job_status", item="SYSTEMDB", protection_container="host", backup_type="Full"
+        "job_status", item="systemdb", protection_container="host", backup_type="Full"
     ) == [1]
-    assert stage.values("last_job_status", item="SYSTEMDB", status="Completed") == [1]
+    assert stage.values("last_job_status", item="systemdb", status="Completed") == [1]
 
 
 def test_a_running_job_that_vanishes_is_dropped(stage: Steered) -> None:
