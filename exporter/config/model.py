@@ -167,7 +167,7 @@ class Metrics(Section):
     """Which series there are."""
 
     window: Span = timedelta(hours=24)
-    job_series: Annotated[JobSeries, Field(strict=False)] = JobSeries.ALL
+    job_series: Annotated[JobSeries, Field(strict=False)] = JobSeries.RUNNING
     max_job_series: CountFromZero = 1000
     success_statuses: Annotated[list[Text], Field(min_length=1)] = [
         "Completed",

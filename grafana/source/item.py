@@ -332,8 +332,9 @@ def _jobs() -> Panel:
     status = s.now("job_status", by=f"{_JOB}, status")
     return rows(
         "Jobs",
-        "Every job of the item that runs or has ended within the exporter's window, the newest"
-        " first. The job's id finds it among the vault's jobs in the Azure portal.",
+        "Every job of the item that runs, the newest first; with metrics.job_series: all those"
+        " that ended within metrics.window, too. The job's id finds it among the vault's jobs in"
+        " the Azure portal.",
         (
             Column(title="Status", label="status", texts=STATUS_COLORS, width=150),
             Column(title="Statuses", query=status, hidden=True),
@@ -371,6 +372,6 @@ def _jobs() -> Panel:
             Column(title="Vault", label="vault", links=[_JOBS_LINK], width=140),
             *WHERE,
         ),
-        nothing="No job within the exporter's window, or metrics.job_series is none.",
+        nothing="No job runs, or metrics.job_series is none; with all, ended ones show too.",
         worst_first="Began",
     )

@@ -140,15 +140,14 @@ def test_a_job_that_changes_its_name_and_operation_is_one_series(stage: Steered)
         a_payload(**running, operation="Backup (Full)", entityFriendlyName="SYSTEMDB [host]"),
         a_payload(**database, operation="Backup (Full)", entityFriendlyName="SYSTEMDB [host]"),
     ]
+    stage.configure(metrics="{job_series: all}")
     for payload in steps:
         stage.simulator.put_job(vault, payload)
         stage.refresh()
         stage.clock.advance(minutes=5)
-        assert len(stage.values("job_status")) == 1
+        assert stage.values("job_status", item="systemdb") == stage.values("job_status") == [1]
 
-    assert stage.values(
-        "job_status", item="systemdb", protection_container="host", backup_type="Full"
-    ) == [1]
+    assert stage.values("job_status", protection_container="host", backup_type="Full") == [1]
     assert stage.values("last_job_status", item="systemdb", status="Completed") == [1]
 
 
