@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.read_limits import START, EventClock, config_of
+from exporter.clock import AzureClock
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
 from exporter.refresh.collector import Collector
@@ -129,7 +130,7 @@ def simulate_fill(vaults: int, items: int, limit: int) -> Fill:
                 config_of(simulator, limit),
                 store=BlankStore(fill.metrics),
                 metrics=fill.metrics,
-                clock=clock,
+                clock=AzureClock(clock),
                 start=start,
             )
         )

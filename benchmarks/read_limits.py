@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from exporter.clock import AzureClock
 from exporter.config import parse_config
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
@@ -160,7 +161,13 @@ def simulate(limits: list[tuple[int, int]], days: float) -> Figures:
             reads.look(clock.now())
 
         collectors.append(
-            Collector(config_of(simulator), store=store, metrics=metrics, clock=clock, start=start)
+            Collector(
+                config_of(simulator),
+                store=store,
+                metrics=metrics,
+                clock=AzureClock(clock),
+                start=start,
+            )
         )
         collectors[0].run()
         figures = store.figures

@@ -32,7 +32,7 @@ from exporter.backup.history import (
     prune,
 )
 from exporter.backup.model import Vault
-from exporter.clock import SystemClock
+from exporter.clock import AzureClock
 from exporter.config import parse_config
 from exporter.metrics.page import build_page, vault_blocks
 from exporter.metrics.selfmetrics import SelfMetrics
@@ -95,7 +95,7 @@ class _Reader:
     def __init__(self, service: Azure) -> None:
         self.vault = the_vault()
         config = parse_config(config_text(service.url, [self.vault.id]), {}, source="benchmark")
-        cloud, metrics, clock = cloud_of(config.azure), SelfMetrics(), SystemClock()
+        cloud, metrics, clock = cloud_of(config.azure), SelfMetrics(), AzureClock()
         credential = make_credential(config.azure.credential, cloud)
         session = ArmSession(
             base_url=cloud.resource_manager,

@@ -12,6 +12,7 @@ from benchmarks.measuring import Figure
 from benchmarks.read_limits import EventClock
 from benchmarks.serving import details_wait, lists_read, own, serving, vaults_up
 from benchmarks.simulated import azure, config_text
+from exporter.clock import AzureClock
 from exporter.config import parse_config
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
@@ -139,7 +140,9 @@ def requests_made(refreshes: int) -> tuple[int, int]:
         )
         metrics = SelfMetrics()
         with mock.patch.dict("os.environ", simulator.identity_environ):
-            collector = Collector(config, store=PageStore(metrics), metrics=metrics, clock=clock)
+            collector = Collector(
+                config, store=PageStore(metrics), metrics=metrics, clock=AzureClock(clock)
+            )
             since = ticks.from_datetime(now - timedelta(hours=24))
             for _ in range(refreshes):
                 tick = ticks.from_datetime(clock.now())

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from exporter.clock import AzureClock
 from exporter.config import parse_config
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
 
 
 class SteeredClock:
-    """Wall and monotonic time in step; waiting takes no time but moves it."""
+    """Wall and monotonic time in step; waiting takes no time but moves it.
+
+    Attributes:
+        wall: Azure's clock.
+        wrong: How far the machine's is before it.
+    """
 
     def __init__(self, start: datetime = NOW) -> None:
         self.wall = ManualClock(start)
         self._start = start
+        self.wrong = timedelta()
 
     def now(self) -> datetime:
-        return self.wall()
+        return self.wall() + self.wrong
 
     def monotonic(self) -> float:
         return (self.wall() - self._start).total_seconds()
@@ -79,6 +86,7 @@ class Steered:
         self.metrics = SelfMetrics()
         self.store = PageStore(self.metrics)
         self.collector: Collector | None = None
+        self._azure_clock = AzureClock(clock)
 
     def configure(self, **sections: str) -> Collector:
         """Start the exporter, or reload it."""
@@ -87,7 +95,7 @@ class Steered:
             config,
             store=self.store,
             metrics=self.metrics,
-            clock=self.clock,
+            clock=self._azure_clock,
             previous=self.collector,
         )
         return self.collector

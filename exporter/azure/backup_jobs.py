@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
@@ -84,16 +83,9 @@ class BackupJobsApi:
         self._api_version = api_version
         self._metrics = metrics
 
-    @property
-    def ahead(self) -> timedelta:
-        """How far our clock is before Azure's."""
-        return self._session.ahead
-
     def listing(self, vault: Vault, window: Window) -> Listing:
         """A list of a window, of which nothing has been read yet."""
-        # Where our clock is behind, Azure has jobs that began after our present.
-        asked = replace(window, end=window.end - min(self.ahead, timedelta()))
-        return Listing(window, list_path(vault, asked, self._api_version))
+        return Listing(window, list_path(vault, window, self._api_version))
 
     def read_list(
         self, listing: Listing, gate: BudgetGate, *, give_up_at: float

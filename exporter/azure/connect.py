@@ -11,13 +11,13 @@ from exporter.azure.session import ArmSession
 if TYPE_CHECKING:
     import threading
 
-    from exporter.clock import Clock
+    from exporter.clock import AzureClock
     from exporter.config.model import Azure
     from exporter.metrics.selfmetrics import SelfMetrics
 
 
 def connect(
-    azure: Azure, *, clock: Clock, metrics: SelfMetrics, stop: threading.Event
+    azure: Azure, *, clock: AzureClock, metrics: SelfMetrics, stop: threading.Event
 ) -> ArmSession:
     """A session; nothing is sent yet.
 

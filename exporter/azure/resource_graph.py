@@ -16,7 +16,7 @@ from exporter.errors import ArmError, ErrorKind, NotNowError
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from exporter.backup.model import BackupJob, Vault
     from exporter.clock import Clock
@@ -68,11 +68,6 @@ class ResourceGraphApi:
         self._clock = clock
         self._stop = stop
         self._quota = QueryQuota()
-
-    @property
-    def ahead(self) -> timedelta:
-        """How far our clock is before Azure's."""
-        return self._session.ahead
 
     def vaults(self, scope: str, *, give_up_at: float) -> list[Vault]:
         """All vaults below a subscription or management group.

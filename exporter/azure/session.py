@@ -25,16 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from exporter.azure.credentials import BearerAuth
-    from exporter.clock import Clock
+    from exporter.clock import AzureClock
     from exporter.metrics.selfmetrics import SelfMetrics
 
 _LONGEST_WAIT_SECONDS: Final = 15
 _LARGEST_ANSWER: Final = 256 * 2**20
 _PIECE: Final = 64 * 1024
 _DEEPEST_CAUSE: Final = 10
-_LARGEST_SKEW: Final = timedelta(days=1)
-"""A Date that is further off says nothing of our clock."""
-
 _LONGEST_INTEGER: Final = 400
 """Digits; such a number is more than any float is."""
 
@@ -81,14 +78,10 @@ class ArmSession:
         auth: Signs each request.
         timeout: For connecting, and between two pieces of an answer.
         max_concurrency: Requests under way at once.
-        clock: For deadlines.
+        clock: For deadlines; told Azure's time.
         metrics: Counts every attempt.
         stop: Ends waiting between attempts.
         backoff_seconds: Longest first wait between attempts; it doubles, with jitter.
-
-    Attributes:
-        ahead: How far our clock is before Azure's, by the newest answer, a day at most;
-            negative if behind.
     """
 
     def __init__(
@@ -98,7 +91,7 @@ class ArmSession:
         auth: BearerAuth,
         timeout: timedelta,
         max_concurrency: int,
-        clock: Clock,
+        clock: AzureClock,
         metrics: SelfMetrics,
         stop: threading.Event,
         backoff_seconds: float = 1.0,
@@ -111,7 +104,6 @@ class ArmSession:
         self._stop = stop
         self._backoff_seconds = backoff_seconds
         self._free = threading.BoundedSemaphore(max_concurrency)
-        self.ahead = timedelta()
         self._session = requests.Session()
         self._session.auth = auth
         # A proxy of the environment is for the way out; on loopback it would see our token.
@@ -244,6 +236,9 @@ class ArmSession:
                     stream=True,
                 ) as response:
                     code = str(response.status_code)
+                    # What stands between us and Azure may have any clock, and no 200.
+                    if response.status_code == _OK and (date := read_date(response.headers)):
+                        self._clock.heard(date)
                     content = self._read(response, give_up_at)
             except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
                 code = "network"
@@ -280,9 +275,6 @@ class ArmSession:
 
     def _answer(self, response: requests.Response, content: bytes) -> Answer:
         status = response.status_code
-        now = self._clock.now()
-        if sent_at := read_date(response.headers):
-            self.ahead = min(max(now - sent_at, -_LARGEST_SKEW), _LARGEST_SKEW)
         try:
             body = json.loads(content, parse_int=_integer)
         except (ValueError, RecursionError) as error:
@@ -295,7 +287,7 @@ class ArmSession:
         text = f"Azure answered {status} {error_text(body) or response.reason or ''}".strip()
         if status == HTTPStatus.UNAUTHORIZED:
             self._auth.forget()
-        throttling = read_throttling(response.headers, body, now)
+        throttling = read_throttling(response.headers, body, self._clock.now())
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise ThrottledError(text, throttling)
         if status >= _SERVER_ERROR:

@@ -110,17 +110,8 @@ class DetailReading:
     unreadable: set[str] = field(default_factory=set)
 
 
-def next_window(
-    history: History, now: datetime, settings: Settings, *, ahead: timedelta = timedelta()
-) -> Window:
-    """What to list next: the whole look-back at first and every six hours, else what may be new.
-
-    Args:
-        history: What is known.
-        now: By our clock.
-        settings: With the look-back.
-        ahead: How far our clock is before Azure's: what is new there looks older here.
-    """
+def next_window(history: History, now: datetime, settings: Settings) -> Window:
+    """What to list next: the whole look-back at first and every six hours, else what may be new."""
     oldest_running = min(
         (
             job.start_time - START_SHIFT
@@ -141,8 +132,7 @@ def next_window(
         return Window(start=min(lookback, oldest_running, last), end=now, full=True)
     # The next one may take longer than any so far.
     unseen = read_at - OVERLAP - 2 * _longest_unseen(history)
-    skewed = max(read_at - OVERLAP - ahead, lookback)
-    start = min(read_at - OVERLAP, oldest_running, skewed, max(lookback, unseen))
+    start = min(read_at - OVERLAP, oldest_running, max(lookback, unseen))
     return Window(start=start, end=now, full=False)
 
 

@@ -16,7 +16,7 @@ from exporter.azure.verdicts import Verdict
 from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain, say
 from exporter.cli.logs import set_up_logging
 from exporter.cli.terminal import console, on_terminal, safe, waiting
-from exporter.clock import SystemClock
+from exporter.clock import AzureClock
 from exporter.config import load_config
 from exporter.errors import ArmError, ConfigError
 from exporter.metrics.selfmetrics import SelfMetrics
@@ -33,7 +33,7 @@ _STYLES: Final = {Verdict.WORKS: "green", Verdict.NOT_ASKED: "dim"}
 def run(options: Namespace) -> int:
     """Check; a fault unless everything works."""
     set_up_logging("error", "logfmt")
-    clock, metrics, stop = SystemClock(), SelfMetrics(process=False), threading.Event()
+    clock, metrics, stop = AzureClock(), SelfMetrics(process=False), threading.Event()
     try:
         config = load_config(options.config_file, os.environ)
         session = connect(config.azure, clock=clock, metrics=metrics, stop=stop)

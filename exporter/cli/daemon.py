@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from exporter.backup.shard import UNSHARDED, Shard
 from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain
 from exporter.cli.logs import set_up_logging
-from exporter.clock import Clock, SystemClock
+from exporter.clock import AzureClock
 from exporter.errors import ArmError, ConfigError
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
@@ -102,7 +102,7 @@ class Daemon:
     ) -> None:
         self._load = load
         self._shard = shard
-        self._clock: Clock = SystemClock()
+        self._clock = AzureClock()
         self._metrics = SelfMetrics()
         self._store = PageStore(self._metrics)
         self._reloading = threading.Lock()

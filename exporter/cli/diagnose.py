@@ -15,7 +15,7 @@ from exporter.cli.exits import BAD_CONFIG, OK, say
 from exporter.cli.logs import set_up_logging
 from exporter.cli.report import Aliases, configuration, environment, program, reached
 from exporter.cli.terminal import waiting
-from exporter.clock import SystemClock
+from exporter.clock import AzureClock
 from exporter.config import load_config
 from exporter.config.types import is_loopback
 from exporter.errors import ArmError, ConfigError
@@ -74,7 +74,7 @@ def _hosts(config: Config) -> Iterator[str]:
 
 
 def _calls(config: Config) -> Iterator[str]:
-    clock, metrics, stop = SystemClock(), SelfMetrics(process=False), threading.Event()
+    clock, metrics, stop = AzureClock(), SelfMetrics(process=False), threading.Event()
     try:
         session = connect(config.azure, clock=clock, metrics=metrics, stop=stop)
     except ArmError:

@@ -16,7 +16,7 @@ from exporter.cli.job_records import as_json, heading, line
 from exporter.cli.job_table import job_table
 from exporter.cli.logs import set_up_logging
 from exporter.cli.terminal import can_redraw, console, leaving_cleanly, on_terminal, safe, waiting
-from exporter.clock import SystemClock
+from exporter.clock import AzureClock
 from exporter.config import load_config
 from exporter.config.model import State
 from exporter.errors import ArmError, ConfigError
@@ -56,7 +56,7 @@ def run(options: Namespace) -> int:
             config,
             store=PageStore(metrics),
             metrics=metrics,
-            clock=SystemClock(),
+            clock=AzureClock(),
             shard=wanted,
             want=wanted.wanted_details if options.details else no_details,
         )
@@ -100,7 +100,7 @@ class _View:
         self.collector = collector
         self.wanted = wanted
         self.details = details
-        self.clock = SystemClock()
+        self.clock = AzureClock()
 
     @property
     def jobs(self) -> list[ListedJob]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain
 from exporter.cli.logs import set_up_logging
-from exporter.clock import SystemClock
+from exporter.clock import AzureClock
 from exporter.config import load_config
 from exporter.errors import ArmError, ConfigError
 from exporter.metrics.exposition import registry_text
@@ -28,7 +28,7 @@ def run(options: Namespace) -> int:
     store = PageStore(metrics)
     try:
         config = load_config(options.config_file, os.environ)
-        collector = Collector(config, store=store, metrics=metrics, clock=SystemClock())
+        collector = Collector(config, store=store, metrics=metrics, clock=AzureClock())
     except ConfigError as error:
         return complain(error, BAD_CONFIG)
     except ArmError as error:

@@ -17,7 +17,7 @@ from exporter.cli.logs import set_up_logging
 from exporter.cli.terminal import leaving_cleanly, safe
 from exporter.cli.track_views import make_view
 from exporter.cli.tracker import Tracker
-from exporter.clock import SystemClock
+from exporter.clock import AzureClock
 from exporter.config import load_config
 from exporter.config.model import Azure
 from exporter.errors import ArmError, ConfigError, ErrorKind, ForeignUrlError
@@ -56,7 +56,7 @@ def run(options: Namespace) -> int:
             "Microsoft.RecoveryServices/vaults/...",
             BAD_CONFIG,
         )
-    clock, stop = SystemClock(), threading.Event()
+    clock, stop = AzureClock(), threading.Event()
     metrics = SelfMetrics(process=False)
     try:
         azure = _azure(options.config_file)

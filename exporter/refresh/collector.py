@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from exporter.azure.budget import ReadBudget
     from exporter.backup.model import Vault
-    from exporter.clock import Clock
+    from exporter.clock import AzureClock
     from exporter.config import Config
     from exporter.metrics.selfmetrics import SelfMetrics
     from exporter.metrics.store import PageStore
@@ -63,7 +63,7 @@ class Collector:
         *,
         store: PageStore,
         metrics: SelfMetrics,
-        clock: Clock,
+        clock: AzureClock,
         shard: Choice = UNSHARDED,
         want: DetailPolicy = wanted_details,
         previous: Collector | None = None,

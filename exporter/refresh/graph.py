@@ -174,7 +174,7 @@ class GraphGroup:
         if not full:
             # However long a job runs: the query finds it by its status, and then by its end.
             read_at = min((one.state.history.read_at or now) for one in members)
-            start = read_at - OVERLAP - _LAG - max(self._api.ahead, timedelta())
+            start = read_at - OVERLAP - _LAG
         window = Window(start=start, end=now, full=full)
         give_up_at = since + _SHARE_OF_INTERVAL * self.interval
         try:

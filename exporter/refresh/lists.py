@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -87,7 +87,7 @@ class ArmLists:
     def read(self, history: History, now: datetime, give_up_at: float) -> ListReading:
         """The list; one that the budget or a 429 has cut short is read on where it ended."""
         if self._listing is None:
-            window = next_window(history, now, self._settings, ahead=self._api.ahead)
+            window = next_window(history, now, self._settings)
             self._listing = self._api.listing(self._vault, window)
             self._since = self._clock.monotonic()
         listing = self._listing
@@ -99,7 +99,9 @@ class ArmLists:
                 self._listing = None
             raise
         self._listing = None
-        return ListReading(jobs, listing.window, self._since)
+        # Azure's answer may have told that it was not so late yet.
+        end = min(listing.window.end, self._clock.now())
+        return ListReading(jobs, replace(listing.window, end=end), self._since)
 
     def reset(self) -> None:
         """Drop the pages of a list that was cut short."""

@@ -12,7 +12,7 @@ from azure.core.credentials import AccessToken
 
 from exporter.azure.credentials import BearerAuth
 from exporter.azure.session import ArmSession
-from exporter.clock import SystemClock
+from exporter.clock import AzureClock
 from exporter.metrics.selfmetrics import SelfMetrics
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Edge:
             ),
             timeout=timedelta(seconds=timeout),
             max_concurrency=2,
-            clock=SystemClock(),
+            clock=AzureClock(),
             metrics=self.metrics,
             stop=self.stop,
             backoff_seconds=0.001,

@@ -18,7 +18,7 @@ from exporter.azure.gate import BudgetGate
 from exporter.azure.session import ArmSession
 from exporter.backup.details import Urgency, WantedDetail
 from exporter.backup.history import Window
-from exporter.clock import SystemClock
+from exporter.clock import AzureClock
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.selfmetrics import SelfMetrics
 from tests.azure.sessions import BASE, LATER, FiveLineCredential
@@ -40,7 +40,7 @@ class Api:
 
     def __init__(self, budget: int = 100) -> None:
         self.metrics = SelfMetrics()
-        clock = SystemClock()
+        clock = AzureClock()
         session = ArmSession(
             base_url=BASE,
             auth=BearerAuth(FiveLineCredential(), "scope", timeout=timedelta(seconds=5)),
@@ -120,7 +120,7 @@ def test_next_links_are_followed_as_they_are(arm: responses.RequestsMock, api: A
 
     assert api.list_jobs() == ["one", "two", "three"]
     assert arm.calls[1].request.url == link
-    assert api.budget.remaining(SystemClock().monotonic()) == 98
+    assert api.budget.remaining(AzureClock().monotonic()) == 98
 
 
 def test_a_list_that_leads_in_a_circle_ends(arm: responses.RequestsMock, api: Api) -> None:
@@ -168,7 +168,7 @@ def test_the_remaining_header_is_a_hint(
 
     api.list_jobs()
 
-    assert api.budget.remaining(SystemClock().monotonic()) == remaining
+    assert api.budget.remaining(AzureClock().monotonic()) == remaining
 
 
 def test_a_429_stops_reads_until_azure_allows_them(arm: responses.RequestsMock, api: Api) -> None:
@@ -188,7 +188,7 @@ def test_a_429_stops_reads_until_azure_allows_them(arm: responses.RequestsMock, 
         api.list_jobs()
 
     assert len(arm.calls) == 1
-    assert caught.value.available_at - SystemClock().monotonic() == pytest.approx(324, abs=5)
+    assert caught.value.available_at - AzureClock().monotonic() == pytest.approx(324, abs=5)
     assert (api.budget.limit, api.budget.per_seconds) == (50, 1800)
 
 

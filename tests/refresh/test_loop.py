@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from exporter.clock import SystemClock
+from exporter.clock import AzureClock
 from exporter.config import parse_config
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
@@ -32,7 +32,7 @@ def collecting(
     metrics = SelfMetrics()
     store = PageStore(metrics)
     config = parse_config(text, {}, source="test")
-    collector = Collector(config, store=store, metrics=metrics, clock=SystemClock())
+    collector = Collector(config, store=store, metrics=metrics, clock=AzureClock())
     collector.start(lambda: None)
     try:
         yield store
@@ -75,7 +75,7 @@ def test_a_vault_that_hangs_does_not_hold_up_the_others(simulator: Simulator) ->
         oldest = timedelta()
         for _ in range(30):
             time.sleep(0.1)
-            now = SystemClock().now()
+            now = AzureClock().now()
             ages = [
                 now - (s.refreshed_at or now) for i, s in store.snapshots.items() if i not in bad
             ]

@@ -36,6 +36,7 @@ from tests.steering import Steered, azure_section, steered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from exporter.backup.model import Vault
     from exporter.metrics.snapshot import VaultSnapshot
@@ -711,3 +712,49 @@ def test_a_clock_that_was_set_does_not_make_old_data_look_fresh_or_fresh_data_ol
 
         assert stage.values("last_job_status") == []
         assert stage.values("vault_up") == [0]
+
+
+def everything_known(stage: Steered) -> list[str]:
+    """What a page says of jobs and items."""
+    return sorted(line for line in stage.page.splitlines() if line.startswith("azure_backup_last_"))
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=-40), timedelta(days=40), timedelta(days=4000)])
+def test_a_clock_that_is_weeks_off_for_some_seconds_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: timedelta
+) -> None:
+    """Last successes would be gone for good, in the state file too."""
+    state = f"{{path: {tmp_path / 'state.db'}}}"
+    with steered(monkeypatch, sized_fleet(vaults=2, jobs=32, failing=0.5, anchor=NOW)) as stage:
+        stage.configure(state=state)
+        stage.refresh()
+        known = everything_known(stage)
+        assert stage.values("last_success_timestamp_seconds")
+
+        stage.clock.wrong = wrong
+        stage.clock.advance(seconds=4)
+        stage.refresh()
+        assert everything_known(stage) == known
+
+        stage.clock.wrong = timedelta()
+        stage.configure(state=state).run_once()
+        assert everything_known(stage) == known
+
+
+@pytest.mark.parametrize("days", [-40, 40])
+def test_a_start_with_a_clock_that_is_weeks_off_costs_nothing_either(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days: float
+) -> None:
+    state = f"{{path: {tmp_path / 'state.db'}}}"
+    with steered(monkeypatch, sized_fleet(vaults=2, jobs=32, failing=0.5, anchor=NOW)) as stage:
+        stage.configure(state=state).run_once()
+        known = everything_known(stage)
+        stage.clock.wrong = timedelta(days=days)
+        anew = Steered(stage.simulator, stage.clock)
+        collector = anew.configure(state=state)
+        for _ in range(2):
+            collector.run_once()
+            anew.clock.advance(minutes=5)
+
+        assert everything_known(anew) == known
+        collector.stop()

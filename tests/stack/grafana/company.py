@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import generate_latest
 
 from benchmarks.read_limits import EventClock
+from exporter.clock import AzureClock
 from exporter.config import parse_config
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
@@ -102,7 +103,9 @@ def _run(
             work(turn)
 
         config = parse_config(_settings(simulator), {}, source="history")
-        collectors.append(Collector(config, store=store, metrics=metrics, clock=clock, start=start))
+        collectors.append(
+            Collector(config, store=store, metrics=metrics, clock=AzureClock(clock), start=start)
+        )
         collectors[0].run()
 
 
