@@ -9,9 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
-from exporter.azure.parsing import count_problems, parsed
+from exporter.azure.parsing import count_problems, none_readable, parsed
 from exporter.azure.session import Answer, ArmSession, ThrottledError
-from exporter.backup.parse import parse_job_detail, parse_job_page
+from exporter.backup.parse import parse_job_detail, parse_job_page, without_future
 from exporter.errors import ArmError, ErrorKind
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from exporter.metrics.selfmetrics import SelfMetrics
 
 _REMAINING_HEADER: Final = "x-ms-ratelimit-remaining-subscription-resource-requests"
+_LIST: Final = "backup_jobs_list"
+_DETAIL: Final = "backup_jobs_detail"
 _MOST_PAGES: Final = 1000
 _LIST_ATTEMPTS: Final = 4
 _DETAIL_ATTEMPTS: Final = 2
@@ -61,12 +63,14 @@ class Listing:
         next_url: The first page not read yet; None when all are.
         seen: The pages read.
         jobs: Of those pages.
+        unreadable: How many more there were that could not be read.
     """
 
     window: Window
     next_url: str | None
     seen: set[str] = field(default_factory=set)
     jobs: list[BackupJob] = field(default_factory=list)
+    unreadable: int = 0
 
 
 class BackupJobsApi:
@@ -97,7 +101,8 @@ class BackupJobsApi:
 
         Raises:
             NotNowError: The budget does not reach; the listing can be read on later.
-            ArmError: A page could not be read, or the pages lead in a circle.
+            ArmError: A page could not be read, or the pages lead in a circle, or jobs came and
+                none could be read.
         """
         while (url := listing.next_url) is not None:
             if url in listing.seen or len(listing.seen) >= _MOST_PAGES:
@@ -105,17 +110,21 @@ class BackupJobsApi:
                 raise ArmError(ErrorKind.PAYLOAD, message)
             answer = self._get(
                 url,
-                "backup_jobs_list",
+                _LIST,
                 gate.permit_list,
                 gate,
                 give_up_at=give_up_at,
                 attempts=_LIST_ATTEMPTS,
             )
-            page = parsed(partial(parse_job_page, answer.body), self._metrics)
-            count_problems(page.problems, self._metrics)
+            page = parsed(partial(parse_job_page, answer.body), self._metrics, _LIST)
+            now = self._session.now()
+            listing.jobs += (without_future(job, now, page.problems) for job in page.jobs)
+            count_problems(page.problems, self._metrics, _LIST)
             listing.seen.add(url)
-            listing.jobs += page.jobs
+            listing.unreadable += page.problems["job"]
             listing.next_url = page.next_link
+        if listing.unreadable and not listing.jobs:
+            raise none_readable(listing.unreadable)
         return listing.jobs
 
     def job_detail(
@@ -130,15 +139,16 @@ class BackupJobsApi:
         url = detail_path(vault, job_id, self._api_version)
         answer = self._get(
             url,
-            "backup_jobs_detail",
+            _DETAIL,
             gate.permit_detail,
             gate,
             give_up_at=give_up_at,
             attempts=_DETAIL_ATTEMPTS,
         )
         problems: Counter[str] = Counter()
-        job = parsed(partial(parse_job_detail, answer.body, problems), self._metrics)
-        count_problems(problems, self._metrics)
+        job = parsed(partial(parse_job_detail, answer.body, problems), self._metrics, _DETAIL)
+        job = without_future(job, self._session.now(), problems)
+        count_problems(problems, self._metrics, _DETAIL)
         if job.job_id != job_id:
             raise ArmError(ErrorKind.PAYLOAD, f"asked for job {job_id}, Azure sent {job.job_id}")
         return job

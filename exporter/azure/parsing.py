@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def parsed(parse: Callable[[], T], metrics: SelfMetrics) -> T:
+def parsed(parse: Callable[[], T], metrics: SelfMetrics, api: str) -> T:
     """What a parser makes of a whole answer.
 
     Raises:
@@ -24,11 +24,17 @@ def parsed(parse: Callable[[], T], metrics: SelfMetrics) -> T:
     try:
         return parse()
     except PayloadError as error:
-        metrics.payload_errors.labels("answer").inc()
+        metrics.payload_errors.labels(api, "answer").inc()
         raise ArmError(ErrorKind.PAYLOAD, str(error)) from error
 
 
-def count_problems(problems: Counter[str], metrics: SelfMetrics) -> None:
+def count_problems(problems: Counter[str], metrics: SelfMetrics, api: str) -> None:
     """Count fields that are there but cannot be read."""
     for name, count in problems.items():
-        metrics.payload_errors.labels(name).inc(count)
+        metrics.payload_errors.labels(api, name).inc(count)
+
+
+def none_readable(number: int) -> ArmError:
+    """The fault of a vault whose jobs came, and of which none is what a job should be."""
+    shape = "has the shape of a job" if number == 1 else "has the shape of jobs"
+    return ArmError(ErrorKind.PAYLOAD, f"nothing of what Azure listed ({number}) {shape}")

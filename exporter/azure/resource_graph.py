@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from exporter.azure.parsing import count_problems, parsed
+from exporter.azure.parsing import count_problems, none_readable, parsed
 from exporter.azure.query_quota import QueryQuota
 from exporter.azure.session import Answer, ArmSession, ThrottledError
 from exporter.backup.graph_rows import parse_job_rows, parse_row_page
+from exporter.backup.parse import without_future
 from exporter.backup.vaults import parse_vaults
 from exporter.errors import ArmError, ErrorKind, NotNowError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from exporter.backup.model import BackupJob, Vault
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from exporter.metrics.selfmetrics import SelfMetrics
 
 _PATH: Final = "/providers/Microsoft.ResourceGraph/resources"
+_API: Final = "resource_graph"
 _LARGEST_PAGE: Final = 1000
 _MOST_PAGES: Final = 5000
 _ATTEMPTS: Final = 4
@@ -40,6 +42,19 @@ or properties.status in~ ('InProgress', 'Cancelling')
 | project id, name, type, location, properties
 | order by id asc"""
 """A page needs the id and an order to go on from (Microsoft Learn, "Work with large data sets")."""
+
+
+class FoundJobs(NamedTuple):
+    """What a query for jobs found.
+
+    Attributes:
+        jobs: By vault id.
+        unreadable: How many more rows there were, by vault id; under an empty one those that name
+            no vault.
+    """
+
+    jobs: Mapping[str, list[BackupJob]]
+    unreadable: Mapping[str, int]
 
 
 class ResourceGraphApi:
@@ -85,11 +100,11 @@ class ResourceGraphApi:
             for rows in self._pages(scope, _VAULTS, give_up_at)
             for vault in parse_vaults(rows, problems)
         ]
-        count_problems(problems, self._metrics)
+        count_problems(problems, self._metrics, _API)
         return vaults
 
-    def jobs(self, scope: str, since: datetime, *, give_up_at: float) -> dict[str, list[BackupJob]]:
-        """The jobs below a scope that started or ended since, and those that run, by vault id.
+    def jobs(self, scope: str, since: datetime, *, give_up_at: float) -> FoundJobs:
+        """The jobs below a scope that started or ended since, and those that run.
 
         Args:
             scope: The path of a subscription or management group.
@@ -97,16 +112,23 @@ class ResourceGraphApi:
             give_up_at: Monotonic time after which nothing is tried again.
 
         Raises:
-            ArmError: A page could not be read: then nothing is known of any.
+            ArmError: A page, or not one of the rows, could not be read: then nothing is known of
+                any.
         """
         problems: Counter[str] = Counter()
         jobs: defaultdict[str, list[BackupJob]] = defaultdict(list)
+        unreadable: Counter[str] = Counter()
         query = _JOBS.format(since=f"{since:%Y-%m-%dT%H:%M:%SZ}")
         for rows in self._pages(scope, query, give_up_at):
             for vault_id, job in parse_job_rows(rows, problems):
-                jobs[vault_id].append(job)
-        count_problems(problems, self._metrics)
-        return dict(jobs)
+                if job is None:
+                    unreadable[vault_id] += 1
+                else:
+                    jobs[vault_id].append(without_future(job, self._clock.now(), problems))
+        count_problems(problems, self._metrics, _API)
+        if unreadable and not jobs:
+            raise none_readable(unreadable.total())
+        return FoundJobs(dict(jobs), unreadable)
 
     def _pages(self, scope: str, query: str, give_up_at: float) -> Iterator[list[object]]:
         options: dict[str, Any] = {"resultFormat": "objectArray", "$top": _LARGEST_PAGE}
@@ -117,7 +139,7 @@ class ResourceGraphApi:
             if answer.headers.get("x-ms-tenant-subscription-limit-hit", "").lower() == "true":
                 message = "more subscriptions than Resource Graph looks into at once (10,000)"
                 raise ArmError(ErrorKind.PAYLOAD, message)
-            page = parsed(partial(parse_row_page, answer.body), self._metrics)
+            page = parsed(partial(parse_row_page, answer.body), self._metrics, _API)
             yield page.rows
             if page.skip_token is None:
                 return
@@ -134,7 +156,7 @@ class ResourceGraphApi:
             try:
                 answer = self._session.read(
                     self._url,
-                    api="resource_graph",
+                    api=_API,
                     give_up_at=give_up_at,
                     attempts=_ATTEMPTS,
                     permit=partial(self._permit, give_up_at, refused),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
@@ -118,6 +118,10 @@ class ArmSession:
     def base_url(self) -> str:
         """Of the cloud's Resource Manager."""
         return self._base_url
+
+    def now(self) -> datetime:
+        """The present by Azure's clock."""
+        return self._clock.now()
 
     def sign_in(self) -> str:
         """The token that requests carry.

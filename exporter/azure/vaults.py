@@ -57,8 +57,8 @@ class VaultsApi:
             body = self._session.read(
                 url, api="vaults_list", give_up_at=give_up_at, attempts=_ATTEMPTS
             ).body
-            page = parsed(partial(parse_vault_page, body), self._metrics)
-            count_problems(page.problems, self._metrics)
+            page = parsed(partial(parse_vault_page, body), self._metrics, "vaults_list")
+            count_problems(page.problems, self._metrics, "vaults_list")
             vaults += page.vaults
             url = page.next_link
         return vaults

@@ -47,22 +47,21 @@ def parse_row_page(body: object) -> RowPage:
 
 def parse_job_rows(
     rows: Iterable[object], problems: Counter[str]
-) -> Iterator[tuple[str, BackupJob]]:
+) -> Iterator[tuple[str, BackupJob | None]]:
     """The jobs in rows of type ``microsoft.recoveryservices/vaults/backupjobs``.
 
-    ``properties`` are those of the job list, without tasks and bag. A row that cannot be read is
-    left out and counted as ``job``.
+    ``properties`` are those of the job list; whether they bring tasks and bag, too, is not known.
 
     Yields:
-        The vault's id in lower case, and the job.
+        The vault's id in lower case, empty if the row names none, and the job; None, counted as
+        ``job``, where the row cannot be read or its vault is not known.
     """
     for row in rows:
+        vault_id = vault_id_of_job(row)
         try:
-            job = parse_job(row, problems)
+            job = parse_job(row, problems) if vault_id else None
         except PayloadError:
+            job = None
+        if job is None:
             problems["job"] += 1
-            continue
-        if vault_id := vault_id_of_job(row):
-            yield vault_id, job
-        else:
-            problems["job"] += 1
+        yield vault_id, job

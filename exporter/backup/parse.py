@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
+
+from msgspec import structs
 
 from exporter.backup.fields import Fields, clean, quote
 from exporter.backup.formats import parse_size, parse_timespan, parse_timestamp
@@ -25,6 +28,10 @@ TASK_SPELLINGS: Final = {
     )
 }
 """The newer spelling of each task seen; ``Transfer Data to Vault`` was used in 2019 (FACTS 6)."""
+
+
+_AHEAD: Final = timedelta(hours=1)
+_LONGEST_SECONDS: Final = timedelta(days=36500).total_seconds()
 
 
 @dataclass(slots=True)
@@ -79,7 +86,8 @@ def parse_job(payload: object, problems: Counter[str], *, with_detail: bool = Fa
     Args:
         payload: The decoded JSON object.
         problems: Counts the fields that are there but cannot be read; those stay empty.
-        with_detail: Whether ``extendedInfo`` is to be read; a list has none or null (FACTS 1.6).
+        with_detail: Whether it is a detail in any case. An entry of a list or a row is one if it
+            brings tasks or sizes; ARM's lists have been seen without them only (FACTS 1.6).
 
     Raises:
         PayloadError: There is no name or no ``properties``: nothing to hang a series on.
@@ -121,8 +129,39 @@ def parse_job(payload: object, problems: Counter[str], *, with_detail: bool = Fa
         # A job that runs can lie ahead of the server's clock (FACTS 1.2).
         duration_seconds=None if duration is None else max(duration, 0.0),
         errors=_parse_errors(job),
-        detail=_parse_detail(job) if with_detail else None,
+        detail=_parse_detail(job) if with_detail or _brings_detail(properties) else None,
     )
+
+
+def without_future(job: BackupJob, now: datetime, problems: Counter[str]) -> BackupJob:
+    """The job without what would only be true later: such an instant is unknown, and counted.
+
+    An end in 2099 would hide every later failure, and never age.
+
+    Args:
+        job: As Azure sent it.
+        now: By Azure's clock; some of its servers are ahead of others (FACTS 1.2).
+        problems: Counts what was taken out, by Azure's name.
+    """
+    latest = now + _AHEAD
+    start, end, took = job.start_time, job.end_time, job.duration_seconds
+    if start and start > latest:
+        problems["startTime"] += 1
+        start = None
+    if end and end > latest:
+        problems["endTime"] += 1
+        end = None
+    if took and start and start > latest - timedelta(seconds=min(took, _LONGEST_SECONDS)):
+        problems["duration"] += 1
+        took = None
+    if (start, end, took) == (job.start_time, job.end_time, job.duration_seconds):
+        return job
+    return structs.replace(job, start_time=start, end_time=end, duration_seconds=took)
+
+
+def _brings_detail(properties: dict[str, Any]) -> bool:
+    extended = properties.get("extendedInfo")
+    return isinstance(extended, dict) and any(map(extended.get, ("tasksList", "propertyBag")))
 
 
 def _parse_detail(job: Fields) -> JobDetail:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from exporter.azure.clouds import cloud_of
 from exporter.azure.connect import connect
 from exporter.azure.reach import reach
+from exporter.azure.resource_graph import ResourceGraphApi
 from exporter.azure.verdicts import code_of, way_of
 from exporter.cli.exits import BAD_CONFIG, OK, say
 from exporter.cli.logs import set_up_logging
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from exporter.config import Config
+    from exporter.config.estate import DiscoveryEntry
     from exporter.refresh.access import Check
 
 _SAMPLE: Final = 5
+_ROWS_OF: Final = timedelta(hours=24)
 _LONGEST_TRY_SECONDS: Final = 10.0
 _NO_AUTHORITY: Final = ("managed_identity", "azure_cli")
 
@@ -84,6 +88,25 @@ def _calls(config: Config) -> Iterator[str]:
     aliases = Aliases()
     for check in access.run():
         yield _call(check, aliases)
+    api = ResourceGraphApi(
+        session, config.azure.api_versions.resource_graph, metrics, clock=clock, stop=stop
+    )
+    for entry in config.discovery:
+        if entry.source == "resource_graph":
+            yield f"job rows of {aliases.scope(entry.scope)}: {_job_rows(api, entry, clock)}"
+
+
+def _job_rows(api: ResourceGraphApi, entry: DiscoveryEntry, clock: AzureClock) -> str:
+    """Whether rows bring tasks or sizes: nobody has published one of a Recovery Services vault."""
+    give_up_at = clock.monotonic() + _LONGEST_TRY_SECONDS
+    try:
+        found = api.jobs(entry.scope, clock.now() - _ROWS_OF, give_up_at=give_up_at)
+    except ArmError as error:
+        return f"not read ({error.kind.value})"
+    jobs = [job for of_vault in found.jobs.values() for job in of_vault]
+    detailed = sum(job.detail is not None for job in jobs)
+    unreadable = sum(found.unreadable.values())
+    return f"{detailed} of {len(jobs)} with tasks or sizes, {unreadable} unreadable"
 
 
 def _call(check: Check, aliases: Aliases) -> str:

@@ -160,6 +160,7 @@ class SelfMetrics:
             "payload_errors_total",
             "Fields in Azure's answers that could not be read, by Azure's name; job for a job"
             " left out, answer for a whole answer.",
+            "api",
             "field",
         )
         self.series = self._add(Gauge, "series", "Samples about vaults on the page.")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from exporter.azure.parsing import none_readable
+from exporter.azure.resource_graph import FoundJobs
 from exporter.backup.history import OVERLAP, Window, next_window
 from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.refresh.lists import ListReading
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from exporter.azure.resource_graph import ResourceGraphApi
     from exporter.backup.history import History
-    from exporter.backup.model import BackupJob, Settings
+    from exporter.backup.model import Settings
     from exporter.clock import Clock
     from exporter.refresh.vault import VaultRefresher
 
@@ -36,13 +38,13 @@ class Batch:
     Attributes:
         window: What was asked for.
         since: Monotonic time when it was asked for.
-        jobs: By vault id.
+        found: The jobs.
         fault: Why there are none.
     """
 
     window: Window
     since: float
-    jobs: Mapping[str, list[BackupJob]] = field(default_factory=dict)
+    found: FoundJobs = field(default_factory=lambda: FoundJobs({}, {}))
     fault: ArmError | None = None
 
 
@@ -61,7 +63,9 @@ class GraphLists:
             raise ArmError(ErrorKind.SERVER, "Resource Graph has not been asked yet")
         if batch.fault:
             raise ArmError(batch.fault.kind, str(batch.fault)) from batch.fault
-        jobs = batch.jobs.get(self._vault_id, [])
+        jobs = batch.found.jobs.get(self._vault_id, [])
+        if not jobs and (number := batch.found.unreadable.get(self._vault_id)):
+            raise none_readable(number)
         if not jobs and (fault := self._group.unseen.get(self._vault_id)):
             # Resource Graph is silent about what a role no longer shows.
             raise ArmError(fault.kind, str(fault)) from fault
@@ -178,12 +182,12 @@ class GraphGroup:
         window = Window(start=start, end=now, full=full)
         give_up_at = since + _SHARE_OF_INTERVAL * self.interval
         try:
-            jobs = self._api.jobs(self._scope, start, give_up_at=give_up_at)
+            found = self._api.jobs(self._scope, start, give_up_at=give_up_at)
         except NotNowError:
             raise
         except ArmError as fault:
             return Batch(window, since, fault=fault)
-        return Batch(window, since, jobs)
+        return Batch(window, since, found)
 
     @staticmethod
     def _refresh(member: VaultRefresher) -> None:

@@ -191,6 +191,26 @@ class MalformedJobs:
 
 
 @dataclass(frozen=True, slots=True)
+class ReshapedJobs:
+    """The jobs of a list, or rows of Resource Graph, each in another shape.
+
+    Attributes:
+        shape: From an entry or row to what is sent.
+    """
+
+    shape: Callable[[Any], Any]
+
+    def spoil(self, answer: Answer, circumstances: Circumstances) -> Answer:
+        """The list of what the shape makes of each."""
+
+        def reshaped(page: Page) -> Page:
+            key = "data" if "data" in page else "value"
+            return {**page, key: [self.shape(job) for job in page[key]]}
+
+        return _with_page(answer, reshaped)
+
+
+@dataclass(frozen=True, slots=True)
 class LoopingNextLink:
     """The nextLink leads back to the same page; Resource Graph has none."""
 

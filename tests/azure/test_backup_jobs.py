@@ -72,9 +72,9 @@ class Api:
         self.gate.grant(Counter({Urgency.NEWEST: 1}), lists=0)
         return self._api.job_detail(a_vault(), wanted, self.gate, give_up_at=LATER)
 
-    def count(self, field: str) -> float | None:
+    def count(self, field: str, api: str = "backup_jobs_list") -> float | None:
         name = "azure_backup_exporter_payload_errors_total"
-        return self.metrics.registry.get_sample_value(name, {"field": field})
+        return self.metrics.registry.get_sample_value(name, {"api": api, "field": field})
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Graph:
 
     def jobs(self, give_up_at: float = LATER) -> dict[str, list[str]]:
         found = self.api.jobs(SCOPE, SINCE, give_up_at=give_up_at)
-        return {vault_id: [job.job_id for job in jobs] for vault_id, jobs in found.items()}
+        return {vault_id: [job.job_id for job in jobs] for vault_id, jobs in found.jobs.items()}
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_rows_that_are_no_jobs_are_left_out_and_counted(
 
     registry = graph.edge.metrics.registry
     counted = registry.get_sample_value(
-        "azure_backup_exporter_payload_errors_total", {"field": "job"}
+        "azure_backup_exporter_payload_errors_total", {"api": "resource_graph", "field": "job"}
     )
     assert counted == 3
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.backup.parse import parse_job, parse_job_detail, parse_job_page
+from exporter.backup.parse import parse_job, parse_job_detail, parse_job_page, without_future
 from exporter.errors import PayloadError
+from tests.builders import NOW, a_job, a_running_job
 from tests.payloads import ODD_JSON
 
 FIELDS = [
@@ -280,3 +282,54 @@ def test_any_json_makes_a_job_or_a_payload_error(properties: dict[str, Any], who
         parse_job(whole, Counter())
     except PayloadError:
         pass
+
+
+INSTANTS = st.none() | st.integers(1_700_000_000, 250_000_000_000).map(
+    lambda seconds: datetime.fromtimestamp(seconds, UTC)
+)
+
+
+@given(start=INSTANTS, end=INSTANTS, took=st.none() | st.floats(0, 1e18))
+def test_no_instant_that_is_believed_lies_in_the_future(
+    start: datetime | None, end: datetime | None, took: float | None
+) -> None:
+    problems: Counter[str] = Counter()
+    job = a_job(
+        start_time=start,
+        end_time=end,
+        duration_seconds=took,
+    )
+
+    believed = without_future(job, NOW, problems)
+
+    instants = (believed.start_time, believed.end_time, believed.ended_at)
+    assert all(at <= NOW + timedelta(hours=1) for at in instants if at)
+    assert (believed == job) == (not problems)
+    for name in ("start_time", "end_time", "duration_seconds"):
+        assert getattr(believed, name) in (None, getattr(job, name))
+
+
+def test_what_lies_ahead_by_the_clocks_of_azures_servers_is_believed() -> None:
+    """A running job's start has been seen ahead of the server that listed it (FACTS 1.2)."""
+    job = a_running_job(start_time=NOW + timedelta(minutes=59), duration_seconds=0.0)
+
+    assert without_future(job, NOW, Counter()) is job
+
+
+@pytest.mark.parametrize(
+    ("extended", "brings"),
+    [
+        ({"tasksList": [{"taskId": "t", "status": "Completed"}]}, True),
+        ({"propertyBag": {"Backup Size": "1 MB"}}, True),
+        ({"tasksList": [], "propertyBag": {}}, False),
+        ({"dynamicErrorMessage": ""}, False),
+        (None, False),
+        ("text", False),
+    ],
+)
+def test_a_list_entry_with_tasks_or_a_bag_is_a_detail(extended: object, brings: bool) -> None:
+    body = {"value": [{"name": "n", "properties": {"extendedInfo": extended}}]}
+
+    [job] = parse_job_page(body).jobs
+
+    assert (job.detail is not None) is brings

@@ -215,7 +215,7 @@ def test_every_recorded_answer_of_resource_graph_is_read(shared: Path) -> None:
         page = parse_row_page(body)
         assert len(page.rows) == body["count"]
         # They are of Backup vaults: none of them is a job of a vault that is read here.
-        assert list(parse_job_rows(page.rows, Counter())) == []
+        assert {job for _, job in parse_job_rows(page.rows, Counter())} <= {None}
 
 
 @given(ODD_JSON)

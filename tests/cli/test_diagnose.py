@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from exporter import __version__
 from exporter.cli.report import Aliases
-from exporter.simulator import HtmlPage, HttpError, Simulator, sized_fleet
+from exporter.simulator import HtmlPage, HttpError, ReshapedJobs, Simulator, sized_fleet
 from tests.processes import run
 from tests.sign_in import TENANT, SignIn, a_token_of
 from tests.steering import config_text
@@ -172,3 +173,25 @@ def test_a_name_keeps_its_number() -> None:
 
 def test_help_has_an_example() -> None:
     assert "example:\n  azure-backup-exporter diagnose" in run("diagnose", "--help").stdout
+
+
+@pytest.mark.parametrize("brings", [True, False])
+def test_it_says_whether_rows_of_resource_graph_bring_details(tmp_path: Path, brings: bool) -> None:
+    """Nobody has published such a row, so that every report may be the first to show one."""
+    extended = {"tasksList": [{"taskId": "Take Snapshot", "status": "Completed"}]}
+
+    def shape(row: dict[str, Any]) -> dict[str, Any]:
+        more = {"extendedInfo": extended} if brings else {}
+        return {**row, "properties": {**row["properties"], **more}}
+
+    with Simulator(fleet=sized_fleet(vaults=2, jobs=6, every=timedelta(hours=2))) as simulator:
+        simulator.inject(ReshapedJobs(shape), api="graph")
+        path = tmp_path / "graph.yaml"
+        scope = "[{management_group: mg-sized, source: resource_graph}]"
+        path.write_text(config_text(simulator, vaults="[]", discovery=scope))
+        ended = run("diagnose", f"--config.file={path}", **simulator.identity_environ)
+
+    found = re.search("job rows of management-group-1: ([0-9]+) of ([0-9]+) with", ended.stdout)
+    assert found
+    assert int(found[2]) > 0
+    assert found[1] == (found[2] if brings else "0")

@@ -157,7 +157,7 @@ def test_a_registry_reads_as_prometheus_client_writes_it(text: str, value: float
     metrics = SelfMetrics(process=False)
     registry = metrics.registry
     metrics.discovery_up.labels(text, "é").set(-value)
-    metrics.payload_errors.labels(text).inc(value)
+    metrics.payload_errors.labels(text, text).inc(value)
     metrics.request_duration.labels(text).observe(value)
     Gauge("own_bytes", f'A "gauge" \\ {text}.', registry=registry).set(value)
 

@@ -87,7 +87,7 @@ ROWS = [
     Row("looping nextLink", LoopingNextLink(), "payload", "does not end"),
     Row("nextLink elsewhere", ForeignNextLink("https://elsewhere.example/"), "payload", "another"),
     Row("empty list", EmptyList(), ""),
-    Row("malformed jobs", MalformedJobs(), ""),
+    Row("nothing but malformed jobs", MalformedJobs(), "payload", "has the shape of jobs"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections import Counter
@@ -18,6 +19,7 @@ from exporter.simulator import (
     HttpError,
     RateLimit,
     Reset,
+    ReshapedJobs,
     Throttled,
     TruncatedJson,
     demo_fleet,
@@ -328,3 +330,55 @@ def test_a_fault_of_ours_in_one_vault_leaves_the_others_alone(
 
     assert stage.values("vault_up", vault="vault-0001") == [0]
     assert sorted(stage.values("vault_up")) == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda row: {**row, "properties": None},
+        lambda row: {**row, "properties": "text"},
+        lambda row: {key: value for key, value in row.items() if key != "id"},
+        json.dumps,
+    ],
+    ids=["properties null", "properties text", "without id", "as text"],
+)
+def test_vaults_of_whose_rows_none_can_be_read_are_not_up(stage: Steered, shape: Any) -> None:
+    stage.refresh()
+    stage.simulator.inject(
+        ReshapedJobs(lambda row: shape(row) if "backupJobs" in str(row) else row), api="graph"
+    )
+    stage.clock.advance(hours=6)
+    stage.refresh()
+
+    assert stage.values("vault_up") == [0, 0, 0]
+    assert stage.values("vault_refresh_errors_total", kind="payload") == [1, 1, 1]
+
+
+def test_of_several_vaults_only_the_unreadable_one_is_down(stage: Steered) -> None:
+    stage.refresh()
+    vault = stage.simulator.vault_ids[0].lower()
+
+    def spoilt(row: dict[str, Any]) -> dict[str, Any]:
+        its_job = row["id"].lower().startswith(f"{vault}/backupjobs")
+        return {**row, "properties": None} if its_job else row
+
+    stage.simulator.inject(ReshapedJobs(spoilt), api="graph")
+    stage.clock.advance(hours=6)
+    stage.refresh()
+
+    assert sorted(stage.values("vault_up")) == [0, 1, 1]
+
+
+def test_rows_that_bring_details_need_no_request_for_them(stage: Steered) -> None:
+    extended = {"propertyBag": {"Backup Size": "5 MB"}}
+
+    def detailed(row: dict[str, Any]) -> dict[str, Any]:
+        properties = {**row["properties"], "extendedInfo": extended}
+        return {**row, "properties": properties} if "backupJobs" in row["id"] else row
+
+    stage.simulator.inject(ReshapedJobs(detailed), api="graph")
+    for _ in range(3):
+        assert set(calls(stage.refresh())) == {"graph"}
+        assert set(stage.values("last_job_backup_size_bytes")) == {5 * 2.0**20}
+        assert set(stage.values("job_backup_size_bytes")) == {5 * 2.0**20}
+        stage.clock.advance(minutes=5)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -23,6 +23,7 @@ from exporter.simulator import (
     MalformedJobs,
     RateLimit,
     Reset,
+    ReshapedJobs,
     Throttled,
     TruncatedJson,
     sized_fleet,
@@ -271,7 +272,73 @@ def test_bad_jobs_in_a_list_are_skipped_and_counted(monkeypatch: pytest.MonkeyPa
 
         assert stage.values("vault_up") == [1]
         assert len(stage.values("last_job_info")) >= 2
-        assert (stage.own("payload_errors_total", field="job") or 0) > 0
+        assert (stage.own("payload_errors_total", api="backup_jobs_list", field="job") or 0) > 0
+
+
+UNREADABLE: dict[str, Callable[[Any], Any]] = {
+    "properties null": lambda job: {**job, "properties": None},
+    "properties text": lambda job: {**job, "properties": json.dumps(job["properties"])},
+    "flattened": lambda job: {"id": job["id"], "type": job["type"], **job["properties"]},
+    "as text": json.dumps,
+    "without a name": lambda job: {key: job[key] for key in ("id", "properties")},
+}
+
+
+@pytest.mark.parametrize("shape", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_vault_of_whose_jobs_none_can_be_read_is_not_up(
+    monkeypatch: pytest.MonkeyPatch, shape: Callable[[Any], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would look fresh, and nobody would see that nothing new comes any more."""
+    with steered(monkeypatch, sized_fleet(vaults=2, jobs=16, anchor=NOW)) as stage:
+        stage.refresh()
+        shown = stage.values("last_job_info")
+        vault = stage.simulator.vault_ids[0]
+        injected = stage.simulator.inject(ReshapedJobs(shape), api="list", vault_id=vault)
+        stage.clock.advance(hours=6)
+        stage.refresh()
+
+        assert stage.values("vault_up") == [0, 1]
+        assert stage.values("vault_refresh_errors_total", kind="payload") == [1, 0]
+        assert (stage.own("payload_errors_total", api="backup_jobs_list", field="job") or 0) >= 8
+        assert "nothing of what Azure listed" in caplog.text
+
+        injected.clear()
+        stage.refresh()
+        assert stage.values("vault_up") == [1, 1]
+        assert stage.values("last_job_info") == shown
+
+
+def test_an_end_in_the_future_hides_no_later_failure(stage: Steered) -> None:
+    """It counts as unknown, in the list and in the detail, and is counted."""
+    [vault] = stage.simulator.vault_ids
+    far = {"startTime": "2026-03-08T20:00:00Z", "endTime": "2099-01-01T00:00:00Z"}
+    stage.simulator.put_job(vault, a_payload("far", **far, duration="P26597DT4H"))
+    stage.simulator.put_job(vault, a_payload("later", status="Failed"))
+    stage.refresh()
+
+    assert stage.values("last_job_status", status="Failed") == [1]
+    assert stage.values("consecutive_failures") == [1]
+    newest = max(stage.values("last_success_timestamp_seconds"))
+    assert newest == datetime(2026, 3, 8, 20, tzinfo=UTC).timestamp()
+    for field in ("endTime", "duration"):
+        assert stage.own("payload_errors_total", api="backup_jobs_list", field=field) == 1
+
+
+def test_a_list_that_brings_details_needs_no_request_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extended = {"tasksList": [{"taskId": "Take Snapshot", "status": "Completed"}]}
+    detailed = ReshapedJobs(
+        lambda job: {**job, "properties": {**job["properties"], "extendedInfo": extended}}
+    )
+    fleet = sized_fleet(vaults=1, jobs=16, running=2, anchor=NOW)
+    with steered(monkeypatch, fleet) as stage:
+        stage.simulator.inject(detailed, api="list")
+        for _ in range(3):
+            assert [api for api, _, _ in stage.refresh()] == ["list"]
+            assert stage.values("last_job_task_status", task="Take Snapshot")
+            assert stage.values("job_task_status", task="Take Snapshot")
+            stage.clock.advance(minutes=5)
 
 
 def test_a_detail_that_fails_waits_and_the_job_is_shown_from_the_list(stage: Steered) -> None:
