@@ -49,14 +49,14 @@ def run(options: Namespace) -> int:
         item=options.item,
         operation=options.operation,
     )
-    metrics = SelfMetrics(process=False)
+    metrics, clock = SelfMetrics(process=False), AzureClock()
     try:
         config = _only(load_config(options.config_file, os.environ), wanted)
         collector = Collector(
             config,
             store=PageStore(metrics),
             metrics=metrics,
-            clock=AzureClock(),
+            clock=clock,
             shard=wanted,
             want=wanted.wanted_details if options.details else no_details,
         )
@@ -64,7 +64,7 @@ def run(options: Namespace) -> int:
         return complain(error, BAD_CONFIG)
     except ArmError as error:
         return complain(error, FAULT)
-    view = _View(collector, wanted, details=options.details)
+    view = _View(collector, wanted, clock, details=options.details)
     with leaving_cleanly():
         if options.watch:
             return _watch(view)
@@ -96,11 +96,13 @@ def _only(config: Config, wanted: JobFilter) -> Config:
 class _View:
     """What is known by now."""
 
-    def __init__(self, collector: Collector, wanted: JobFilter, *, details: bool) -> None:
+    def __init__(
+        self, collector: Collector, wanted: JobFilter, clock: AzureClock, *, details: bool
+    ) -> None:
         self.collector = collector
         self.wanted = wanted
         self.details = details
-        self.clock = AzureClock()
+        self.clock = clock
 
     @property
     def jobs(self) -> list[ListedJob]:
