@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _Age = tuple[datetime, datetime, str]
+_Seen = tuple[datetime, str, str]
 
 
 def subject_of(job: BackupJob) -> Subject:
@@ -126,21 +127,25 @@ def with_spellings(
     Of several jobs that are new together the oldest counts. A name may come without its container
     at first, as databases' do (FACTS 1.3): it and the only container known share one spelling.
     """
-    new = [job for job in jobs if item_name(job) not in known]
-    if not new:
+    first: dict[ItemName, _Seen] = {}
+    for job in jobs:
+        name = item_name(job)
+        if name in known:
+            continue
+        seen = (job.start_time or _LATEST, job.job_id, job.item)
+        if name not in first or seen < first[name]:
+            first[name] = seen
+    if not first:
         return known
     spelt = dict(known)
     namesakes: dict[tuple[str, str], list[ItemName]] = {}
     for name in known:
         namesakes.setdefault((name.backup_management_type, name.item), []).append(name)
-    for job in sorted(new, key=lambda job: (job.start_time or _LATEST, job.job_id)):
-        name = item_name(job)
-        if name in spelt:
-            continue
+    for name, (_, _, spelling) in sorted(first.items(), key=lambda found: found[1]):
         others = namesakes.setdefault((name.backup_management_type, name.item), [])
         shared = len(others) == 1 and not (
             name.protection_container and others[0].protection_container
         )
-        spelt[name] = spelt[others[0]] if shared else job.item
+        spelt[name] = spelt[others[0]] if shared else spelling
         others.append(name)
     return spelt
