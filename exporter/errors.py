@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from exporter.masking import masked
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
@@ -71,8 +73,8 @@ class ArmError(Exception):
         retryable: bool = False,
         retry_after: timedelta | None = None,
     ) -> None:
-        # Azure ends its sentences; advice follows ours.
-        super().__init__(message.rstrip(". "))
+        # Azure ends its sentences; advice follows ours. It may quote what it was sent.
+        super().__init__(masked(message).rstrip(". "))
         self.kind = kind
         self.retryable = retryable
         self.retry_after = retry_after

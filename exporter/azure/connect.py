@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from exporter.azure.clouds import cloud_of
 from exporter.azure.credentials import BearerAuth, make_credential
+from exporter.azure.environment import prepare
 from exporter.azure.session import ArmSession
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ def connect(
     Raises:
         ArmError: The credential cannot be set up.
     """
+    prepare(os.environ)
     cloud = cloud_of(azure)
     return ArmSession(
         base_url=cloud.resource_manager,

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
 from azure.identity import (
     AzureCliCredential,
     CertificateCredential,
     ClientSecretCredential,
+    CredentialUnavailableError,
     DefaultAzureCredential,
     ManagedIdentityCredential,
     WorkloadIdentityCredential,
 )
 from requests.auth import AuthBase
 
+from exporter.azure.environment import network_reason
 from exporter.config import model
 from exporter.errors import ArmError, ErrorKind
+from exporter.masking import hide
 from exporter.threads import start_thread
 
 if TYPE_CHECKING:
@@ -39,54 +44,87 @@ RETRY_AFTER_SECONDS: Final = 20
 """A failed sign-in is not tried again for every vault: DefaultAzureCredential needs seconds."""
 
 
-def make_credential(credential: model.Credential, cloud: Cloud) -> TokenCredential:
+def make_credential(credential: model.Credential, cloud: Cloud) -> RenewedCredential:
     """The azure-identity credential that the configuration names.
 
     Raises:
         ArmError: A secret or certificate cannot be read, or azure-identity refuses the settings.
     """
-    files = _files(credential)
-    if not files:
-        return _set_up(credential, cloud)
-    return _Renewed(lambda: _set_up(credential, cloud), files)
+    return RenewedCredential(
+        lambda: _set_up(credential, cloud), _files(credential), secret=_sent_as_it_is(credential)
+    )
 
 
-class _Renewed:
-    """Set up anew when one of its files has changed: azure-identity reads each only once.
+class Credential(Protocol):
+    """Signs in."""
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Sign in, or take a token that lasts."""
+
+    def renew(self) -> None:
+        """Keep no token: Azure has refused it."""
+
+
+class RenewedCredential:
+    """Set up anew when one of its files has changed, and when Azure has refused its token.
+
+    azure-identity reads files only once, and hands out a token until it expires.
 
     Args:
         set_up: Makes the credential of what the files hold now.
         files: Of the secret or certificate; a rotation replaces them.
+        secret: Whether their contents are sent as they are.
     """
 
-    def __init__(self, set_up: Callable[[], TokenCredential], files: Iterable[Path]) -> None:
+    def __init__(
+        self, set_up: Callable[[], TokenCredential], files: Iterable[Path], *, secret: bool
+    ) -> None:
         self._set_up = set_up
         self._files = tuple(files)
+        self._secret = secret
         # Before it is set up: what changes meanwhile is seen as a change.
         self._contents = self._read()
-        self._credential = set_up()
+        self._credential: TokenCredential | None = set_up()
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Sign in."""
         contents = self._read()
-        if contents != self._contents:
-            self._credential, self._contents = self._set_up(), contents
-        return self._credential.get_token(*scopes, **options)
+        credential = self._credential
+        if credential is None or contents != self._contents:
+            credential = self._set_up()
+            self._credential, self._contents = credential, contents
+        return credential.get_token(*scopes, **options)
+
+    def renew(self) -> None:
+        """Forget what was signed in: the cache of tokens lives in the credential."""
+        self._credential = None
 
     def _read(self) -> tuple[bytes | None, ...]:
-        return tuple(map(_content, self._files))
+        contents = tuple(map(_content, self._files))
+        if self._secret:
+            hide(*(_text(content) for content in contents if content))
+        return contents
 
 
 def _files(credential: model.Credential) -> list[Path]:
-    """What a rotation replaces; a workload identity's token is read again as it is."""
+    """What a rotation replaces."""
+    federated = os.environ.get("AZURE_FEDERATED_TOKEN_FILE") or None
     match credential:
         case model.ClientSecret():
             named = [credential.client_secret_file]
         case model.ClientCertificate():
             named = [credential.certificate_file, credential.certificate_password_file]
+        case model.WorkloadIdentity():
+            named = [credential.token_file or federated]
+        case model.DefaultCredential():
+            named = [federated]
         case _:
             named = []
     return [Path(name) for name in named if name is not None]
+
+
+def _sent_as_it_is(credential: model.Credential) -> bool:
+    return not isinstance(credential, model.ClientCertificate)
 
 
 def _content(file: Path) -> bytes | None:
@@ -152,9 +190,19 @@ def _given(**values: str | None) -> dict[str, Any]:
 
 
 def _secret(value: SecretStr | None, file: str | None) -> str | None:
+    secret = value.get_secret_value() if value else None
     if file is not None:
-        return Path(file).read_text(encoding="utf-8").strip()
-    return value.get_secret_value() if value else None
+        secret = _text(Path(file).read_bytes())
+    hide(secret)
+    return secret
+
+
+def _text(content: bytes) -> str:
+    """What a file of one line says; editors of Windows begin it with a mark of its encoding."""
+    marks = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16"}
+    marks[codecs.BOM_UTF16_BE] = "utf-16"
+    encoding = next((name for mark, name in marks.items() if content.startswith(mark)), "utf-8")
+    return content.decode(encoding, errors="replace").strip()
 
 
 class BearerAuth(AuthBase):
@@ -169,15 +217,16 @@ class BearerAuth(AuthBase):
         timeout: For which a request waits for a first token.
     """
 
-    def __init__(self, credential: TokenCredential, scope: str, *, timeout: timedelta) -> None:
+    def __init__(self, credential: Credential, scope: str, *, timeout: timedelta) -> None:
         self._credential = credential
         self._scope = scope
         self._timeout = timeout.total_seconds()
         self._ended = threading.Condition()
         self._signing_in = False
         self._token: AccessToken | None = None
-        self._failure = ""
+        self._failure: ArmError | None = None
         self._failed_at = 0.0
+        self._renewed_at = float("-inf")
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign the request.
@@ -207,12 +256,23 @@ class BearerAuth(AuthBase):
                     f"no token for {self._scope}: sign-in did not answer within"
                     f" {self._timeout:g} s",
                 )
-            raise ArmError(ErrorKind.UNAUTHORIZED, self._failure or "the token has expired")
+            if self._failure:
+                raise ArmError(self._failure.kind, str(self._failure)) from self._failure
+            raise ArmError(ErrorKind.UNAUTHORIZED, "the token has expired")
 
-    def forget(self) -> None:
-        """Drop the cached token: Azure has refused it."""
+    def refused(self, authorization: str) -> None:
+        """Take in that Azure has refused the token of a header: the next request carries a new one.
+
+        Not sooner than some seconds after the last time: where Azure refuses every token, signing
+        in for each vault would help nobody.
+        """
         with self._ended:
-            self._token = None
+            now = time.monotonic()
+            current = self._token and authorization == f"Bearer {self._token.token}"
+            if current and now - self._renewed_at > RETRY_AFTER_SECONDS:
+                self._renewed_at = now
+                self._token = None
+                self._credential.renew()
 
     @staticmethod
     def _lasts(token: AccessToken, seconds: float = 0) -> bool:
@@ -234,6 +294,7 @@ class BearerAuth(AuthBase):
         token, failure = None, None
         try:
             token = self._credential.get_token(self._scope)
+            hide(token.token)
         except Exception as error:
             failure = error
         with self._ended:
@@ -241,12 +302,25 @@ class BearerAuth(AuthBase):
             if failure:
                 self._fail(failure)
             else:
-                self._token, self._failure = token, ""
+                self._token, self._failure = token, None
             self._ended.notify_all()
 
     def _fail(self, error: Exception) -> None:
         self._failed_at = time.monotonic()
-        self._failure = f"no token for {self._scope}: {_first_lines(error)}"
+        if _is_of_the_network(error):
+            kind, reason = ErrorKind.NETWORK, network_reason(error)
+        else:
+            kind, reason = ErrorKind.UNAUTHORIZED, _first_lines(error)
+        self._failure = ArmError(kind, f"no token for {self._scope}: {reason}")
+
+
+def _is_of_the_network(error: BaseException | None) -> bool:
+    """Whether nobody was asked. Where there is no identity, one of its hosts need not be there."""
+    while error and not isinstance(error, CredentialUnavailableError):
+        if isinstance(error, ServiceRequestError | ServiceResponseError | OSError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _first_lines(error: Exception) -> str:

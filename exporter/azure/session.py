@@ -17,9 +17,11 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
 from exporter import __version__
+from exporter.azure.environment import network_reason
 from exporter.azure.error_body import Throttling, error_text, read_date, read_throttling
 from exporter.config.types import is_loopback
 from exporter.errors import ArmError, ErrorKind, ForeignUrlError, NotNowError
+from exporter.masking import masked_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 _LONGEST_WAIT_SECONDS: Final = 15
 _LARGEST_ANSWER: Final = 256 * 2**20
 _PIECE: Final = 64 * 1024
-_DEEPEST_CAUSE: Final = 10
 _LONGEST_INTEGER: Final = 400
 """Digits; such a number is more than any float is."""
 
@@ -246,7 +247,7 @@ class ArmSession:
                     content = self._read(response, give_up_at)
             except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
                 code = "network"
-                reason = _reason(error)
+                reason = network_reason(error)
                 lasting = "CERTIFICATE_VERIFY_FAILED" in reason
                 message = f"TLS: {reason}"
                 raise ArmError(ErrorKind.NETWORK, message, retryable=not lasting) from error
@@ -254,9 +255,11 @@ class ArmSession:
                 code = "timeout"
                 message = f"no answer within {self._timeout:g} s"
                 raise ArmError(ErrorKind.TIMEOUT, message, retryable=True) from error
-            except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            # OSError: requests' own, and what it lets through, such as a missing CA bundle.
+            except (OSError, urllib3.exceptions.HTTPError) as error:
                 code = "network"
-                raise ArmError(ErrorKind.NETWORK, _reason(error), retryable=True) from error
+                reason = network_reason(error)
+                raise ArmError(ErrorKind.NETWORK, reason, retryable=True) from error
             finally:
                 if code:  # else there was no token, and nothing was sent
                     self._metrics.requests.labels(api, code).inc()
@@ -275,7 +278,7 @@ class ArmSession:
                 raise ArmError(ErrorKind.TIMEOUT, "the answer did not end in time")
             if len(content) > _LARGEST_ANSWER:
                 raise ArmError(ErrorKind.PAYLOAD, "an answer of more than 256 MiB")
-        return bytes(content)
+        return masked_body(bytes(content))
 
     def _answer(self, response: requests.Response, content: bytes) -> Answer:
         status = response.status_code
@@ -290,7 +293,7 @@ class ArmSession:
             return Answer(body, response.headers)
         text = f"Azure answered {status} {error_text(body) or response.reason or ''}".strip()
         if status == HTTPStatus.UNAUTHORIZED:
-            self._auth.forget()
+            self._auth.refused(str(response.request.headers.get("Authorization")))
         throttling = read_throttling(response.headers, body, self._clock.now())
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             raise ThrottledError(text, throttling)
@@ -331,15 +334,3 @@ def _origin(url: str) -> tuple[str, str | None, int | None] | None:
 
 def _passes(error: BaseException) -> bool:
     return isinstance(error, ArmError) and error.retryable
-
-
-def _reason(error: Exception) -> str:
-    """The innermost cause: requests wraps urllib3, which wraps the socket's error."""
-    cause: object = error
-    for _ in range(_DEEPEST_CAUSE):
-        nested = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
-        nested = nested or getattr(cause, "reason", None)
-        if not isinstance(nested, BaseException):
-            break
-        cause = nested
-    return f"{type(cause).__name__}: {cause}"[:300]

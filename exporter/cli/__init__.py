@@ -11,6 +11,8 @@ import errno
 import io
 import os
 import sys
+import threading
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +28,7 @@ from exporter.cli.flags import (
     version_flag,
     web_flags,
 )
+from exporter.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "shard_index" in options and options.shard_index >= options.shard_total:
         parser.error(f"--shard.index must be below --shard.total, which is {options.shard_total}")
     _open_what_is_closed()
+    _mask_tracebacks()
     command = import_module(f"exporter.cli.{options.command.replace('-', '_')}")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the locale cannot write must not end a command.
@@ -69,6 +73,18 @@ def _open_what_is_closed() -> None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
     if sys.stderr is None:
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+
+
+def _mask_tracebacks() -> None:
+    """What a fault of ours prints at its end may quote a secret, in any thread."""
+
+    def show(kind: object, error: BaseException | None, trace: object) -> None:
+        del kind, trace
+        if error is not None:
+            sys.stderr.write(masked("".join(traceback.format_exception(error))))
+
+    sys.excepthook = show
+    threading.excepthook = lambda fault: show(None, fault.exc_value, None)
 
 
 def _give_up_stdout() -> None:

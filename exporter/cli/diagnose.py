@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from exporter.azure.clouds import cloud_of
 from exporter.azure.connect import connect
+from exporter.azure.environment import prepare
 from exporter.azure.reach import reach
 from exporter.azure.resource_graph import ResourceGraphApi
 from exporter.azure.verdicts import code_of, way_of
@@ -51,6 +52,7 @@ def run(options: Namespace) -> int:
         _section("configuration", [f"cannot be used: {count}"])
         return BAD_CONFIG
     _section("configuration", configuration(config))
+    prepare(os.environ)
     with waiting("Asking Azure ..."):
         hosts, calls = list(_hosts(config)), list(_calls(config))
     _section("hosts", hosts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
+from exporter.masking import masked
+
 OK: Final = 0
 FAULT: Final = 1
 BAD_CONFIG: Final = 2
@@ -17,5 +19,5 @@ def say(text: str) -> None:
 
 def complain(text: object, code: int) -> int:
     """Print why the command ends; returns its exit code."""
-    sys.stderr.write(f"azure-backup-exporter: {text}\n")
+    sys.stderr.write(masked(f"azure-backup-exporter: {text}\n"))
     return code

@@ -9,9 +9,23 @@ from typing import Final
 from logfmter import Logfmter
 from pythonjsonlogger.json import JsonFormatter
 
+from exporter.masking import masked
+
 _FIELDS: Final = {"time": "asctime", "level": "levelname", "logger": "name", "message": "message"}
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
 _CHATTY: Final = ("azure", "msal", "urllib3", "requests", "asyncio", "tornado.general")
+
+
+class _Masking(logging.Formatter):
+    """Whole lines with their tracebacks: what a library or peer quotes may hold our secrets."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._formatter = formatter
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return masked(self._formatter.format(record))
 
 
 def set_up_logging(level: str, form: str) -> None:
@@ -30,7 +44,7 @@ def set_up_logging(level: str, form: str) -> None:
     else:
         formatter = Logfmter(keys=list(_FIELDS), mapping=_FIELDS, datefmt=_TIME)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(_Masking(formatter))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Libraries log each request, some with its headers; what matters reaches us as an exception.
     for name in _CHATTY:

@@ -22,7 +22,7 @@ ADVICE: Final = {
     " share its limit",
     ErrorKind.TIMEOUT: "check the network path to Azure Resource Manager",
     ErrorKind.NETWORK: "check DNS, proxy, firewall and certificates on the way to Azure Resource"
-    " Manager",
+    " Manager (HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE)",
     ErrorKind.SERVER: "nothing to do unless it lasts: Azure's own fault",
     ErrorKind.PAYLOAD: "Azure did not accept the request or sent what this exporter does not"
     " read; please report it with a sanitised answer",

@@ -27,6 +27,7 @@ class FiveLineCredential:
 
     def __init__(self, lifetime: float = 3600) -> None:
         self.asked = 0
+        self.renewed = 0
         self.lifetime = lifetime
         self.failure: Exception | None = None
         self._answers = threading.Event()
@@ -40,6 +41,9 @@ class FiveLineCredential:
             yield
         finally:
             self._answers.set()
+
+    def renew(self) -> None:
+        self.renewed += 1
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         self.asked += 1

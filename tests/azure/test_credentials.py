@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 import trustme
+from cryptography.hazmat.primitives import serialization
 
 from exporter.azure.clouds import CLOUDS, cloud_of
-from exporter.azure.credentials import BearerAuth, make_credential
+from exporter.azure.credentials import BearerAuth, RenewedCredential, make_credential
 from exporter.config import parse_config
 from exporter.errors import ArmError
 from exporter.simulator import Simulator, sized_fleet
@@ -25,7 +26,6 @@ from tests.sign_in import TENANT, SignIn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from azure.core.credentials import TokenCredential
 
 SCOPE = "https://arm.example/.default"
 
@@ -40,7 +40,7 @@ def sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignIn]
         service.close()
 
 
-def an_identity(credential: str, authority: str) -> TokenCredential:
+def an_identity(credential: str, authority: str) -> RenewedCredential:
     """Through the configuration, as ``serve`` makes it."""
     config = parse_config(
         f"""
@@ -90,7 +90,7 @@ def test_a_service_principal_with_a_certificate(sign_in: SignIn) -> None:
 def test_a_secret_that_is_rotated_needs_no_reload(sign_in: SignIn, tmp_path: Path) -> None:
     """The file is replaced, as Kubernetes does; for a moment there may be none."""
     secret = tmp_path / "secret"
-    secret.write_text("old")
+    secret.write_text("the-old-secret")
     identity = an_identity(
         f"{{type: client_secret, tenant_id: {TENANT}, client_id: app,"
         f" client_secret_file: {secret}}}",
@@ -102,10 +102,13 @@ def test_a_secret_that_is_rotated_needs_no_reload(sign_in: SignIn, tmp_path: Pat
     secret.unlink()
     with pytest.raises(ArmError, match=r"client_secret cannot be set up.*No such file"):
         identity.get_token(SCOPE)
-    secret.write_text("new")
+    secret.write_text("the-new-secret")
     identity.get_token(SCOPE)
 
-    assert [asked["client_secret"] for asked in sign_in.asked] == ["old", "new"]
+    assert [asked["client_secret"] for asked in sign_in.asked] == [
+        "the-old-secret",
+        "the-new-secret",
+    ]
 
 
 def test_a_certificate_that_is_renewed_needs_no_reload(sign_in: SignIn) -> None:
@@ -174,6 +177,100 @@ def test_the_azure_cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
 
     assert authorization("{type: azure_cli}", "https://localhost") == "Bearer cli-token"
+
+
+@pytest.mark.parametrize(
+    "kind", ["client_secret", "client_certificate", "workload_identity", "managed_identity"]
+)
+def test_after_a_refusal_the_next_request_carries_a_new_token(
+    kind: str, sign_in: SignIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """azure-identity has a cache of its own, which hands the refused token out until it expires."""
+    (tmp_path / "token").write_text("federated-token-of-the-pod")
+    who = f"tenant_id: {TENANT}, client_id: app"
+    credential = {
+        "client_secret": f"{{type: client_secret, {who}, client_secret: a-secret-of-it}}",
+        "client_certificate": f"{{type: client_certificate, {who},"
+        f" certificate_file: {sign_in.certificate_file}}}",
+        "workload_identity": f"{{type: workload_identity, {who},"
+        f" token_file: {tmp_path / 'token'}}}",
+        "managed_identity": "{type: managed_identity}",
+    }[kind]
+    with Simulator(fleet=sized_fleet(vaults=1, jobs=1)) as azure:
+        for name, value in azure.identity_environ.items():
+            monkeypatch.setenv(name, value)
+        identity = an_identity(credential, sign_in.url)
+        auth = BearerAuth(identity, SCOPE, timeout=timedelta(seconds=20))
+        request = requests.Request("GET", "https://arm.example/").prepare()
+        refused = auth(request).headers["Authorization"]
+        sign_in.token = "the-next-token"
+        assert auth(request).headers["Authorization"] == refused
+
+        auth.refused(refused)
+        renewed = auth(request).headers["Authorization"]
+        assert renewed != refused
+
+        for _ in range(20):
+            auth.refused(auth(request).headers["Authorization"])
+        asked = len(sign_in.asked) + sum(one.api == "token" for one in azure.requests)
+        assert asked == 2
+
+
+def test_a_refusal_of_an_older_token_costs_no_sign_in(sign_in: SignIn) -> None:
+    """Several requests were under way with it."""
+    credential = (
+        f"{{type: client_secret, tenant_id: {TENANT}, client_id: app, client_secret: abcd}}"
+    )
+    auth = BearerAuth(an_identity(credential, sign_in.url), SCOPE, timeout=timedelta(seconds=20))
+    auth.token()
+    auth.refused("Bearer an-older-one")
+    auth.token()
+
+    assert len(sign_in.asked) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_file_with_a_mark_of_its_encoding(encoding: str, sign_in: SignIn, tmp_path: Path) -> None:
+    """As Notepad and PowerShell write them."""
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (tmp_path / "secret").write_bytes(f"{mark}grüner-Schlüssel\r\n".encode(encoding))
+    (tmp_path / "cert.pem").write_bytes(an_encrypted_key(sign_in, "grüner-Schlüssel"))
+    who = f"tenant_id: {TENANT}, client_id: app"
+
+    by_secret = f"{{type: client_secret, {who}, client_secret_file: {tmp_path / 'secret'}}}"
+    assert authorization(by_secret, sign_in.url) == "Bearer tls-token"
+    assert sign_in.asked[0]["client_secret"] == "grüner-Schlüssel"
+    by_certificate = (
+        f"{{type: client_certificate, {who}, certificate_file: {tmp_path / 'cert.pem'},"
+        f" certificate_password_file: {tmp_path / 'secret'}}}"
+    )
+    assert authorization(by_certificate, sign_in.url) == "Bearer tls-token"
+
+
+def an_encrypted_key(sign_in: SignIn, password: str) -> bytes:
+    """The certificate of ``sign_in`` with its key under a password."""
+    pem = sign_in.certificate_file.read_bytes()
+    key = serialization.load_pem_private_key(pem, None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password.encode()),
+    )
+    return encrypted + pem[pem.index(b"-----BEGIN CERTIFICATE") :]
+
+
+def test_a_bundle_of_certificates_that_is_missing_is_a_matter_of_the_network(
+    sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credential = (
+        f"{{type: client_secret, tenant_id: {TENANT}, client_id: app, client_secret: abcd}}"
+    )
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+
+    with pytest.raises(ArmError, match="that REQUESTS_CA_BUNDLE names cannot be read") as caught:
+        authorization(credential, sign_in.url)
+
+    assert caught.value.kind == "network"
 
 
 def test_a_certificate_that_is_none_is_told(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -358,4 +359,31 @@ def test_when_the_exporter_stops_nothing_more_is_sent(edge: Edge) -> None:
     edge.stop.set()
 
     with pytest.raises(NotNowError):
+        edge.get()
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_bundle_of_certificates_that_is_away_is_told_by_its_variable(
+    name: str, arm: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Requests raises a bare OSError: that was a traceback and an empty page."""
+    arm.add_passthru(BASE)
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, str(tmp_path / "missing.pem"))
+
+    with pytest.raises(ArmError, match=f"certificates that {name} names cannot be read") as caught:
+        Edge().get()
+
+    assert caught.value.kind is ErrorKind.NETWORK
+    assert caught.value.retryable
+
+
+def test_what_a_peer_sends_back_of_our_token_is_masked(arm: responses.RequestsMock) -> None:
+    arm.get(URL, json={"name": "Bearer token-1", "more": ["token-1"]})
+    arm.get(URL, status=403, json={"error": {"code": "X", "message": "Authorization: token-1"}})
+    edge = Edge()
+
+    assert edge.get() == {"name": "Bearer [hidden]", "more": ["[hidden]"]}
+    with pytest.raises(ArmError, match=r"403 X: Authorization: \[hidden\]"):
         edge.get()
