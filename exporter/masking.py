@@ -12,9 +12,8 @@ import base64
 import html
 import json
 import re
-from collections import deque
-from threading import Lock
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MASK: Final = "[hidden]"
@@ -36,45 +35,58 @@ _ESCAPE: Final = re.compile("%[0-9A-F]{2}")
 
 
 class Masker:
-    """Knows secrets, and replaces them in texts."""
+    """Knows secrets, and replaces them in texts. From any thread."""
 
     def __init__(self) -> None:
-        self._changing = Lock()
-        self._secrets: deque[str] = deque(maxlen=_MOST)
-        self._pattern: re.Pattern[str] | None = None
-        self._forms: tuple[bytes, ...] = ()
+        self._secrets: dict[str, None] = {}
 
     def hide(self, *secrets: str | None) -> None:
         """Replace these from now on, in every form that a URL, form, header or JSON gives them."""
-        with self._changing:
-            new = [
-                one
-                for one in secrets
-                if one and one not in self._secrets and not _TOKEN.fullmatch(one)
-            ]
-            if not new:
-                return
-            self._secrets.extend(new)
-            forms = {form for secret in self._secrets for form in _forms(secret)}
-            # The longest first: one form may begin with another.
-            ordered = sorted(forms, key=lambda form: (-len(form), form))
-            self._forms = tuple(form.encode(errors="replace") for form in ordered)
-            expression = "|".join(map(_expression, ordered))
-            self._pattern = re.compile(expression, re.IGNORECASE) if ordered else None
+        for secret in secrets:
+            if secret and not _TOKEN.fullmatch(secret):
+                self._secrets[secret] = None
+        while len(self._secrets) > _MOST:
+            self._secrets.pop(next(iter(self._secrets)), None)
 
     def masked(self, text: str) -> str:
         """The text with a mask for each secret."""
         if "eyJ" in text:
             text = _TOKEN.sub(MASK, text)
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        pattern = _search_for(tuple(self._secrets)).pattern
+        return pattern.sub(MASK, text) if pattern else text
 
     def masked_body(self, content: bytes) -> bytes:
         """The body of an answer with a mask for each secret; one without stays as it is."""
-        if b"eyJ" not in content and not any(form in content for form in self._forms):
+        forms = _search_for(tuple(self._secrets)).forms
+        if b"eyJ" not in content and not any(form in content for form in forms):
             return content
         return self.masked(content.decode(errors="surrogateescape")).encode(
             errors="surrogateescape"
         )
+
+
+class _Search(NamedTuple):
+    """How secrets are found.
+
+    Attributes:
+        pattern: Any form of any of them; None where there is none.
+        forms: The same one by one: bytes are searched for them sooner than for a pattern.
+    """
+
+    pattern: re.Pattern[str] | None
+    forms: tuple[bytes, ...]
+
+
+@lru_cache(maxsize=2)
+def _search_for(secrets: tuple[str, ...]) -> _Search:
+    forms = {form for secret in secrets for form in _forms(secret)}
+    # The longest first: one form may begin with another.
+    ordered = sorted(forms, key=lambda form: (-len(form), form))
+    expression = "|".join(map(_expression, ordered))
+    return _Search(
+        pattern=re.compile(expression, re.IGNORECASE) if ordered else None,
+        forms=tuple(form.encode(errors="replace") for form in ordered),
+    )
 
 
 def _forms(secret: str) -> set[str]:

@@ -143,6 +143,7 @@ def test_variables_are_named_without_their_values(config: str, sign_in: SignIn) 
         REQUESTS_CA_BUNDLE=str(sign_in.ca_file),
         AZURE_CLIENT_SECRET="another-s3cret",
         NO_PROXY="host-of-ours",
+        no_proxy="",
     ).stdout
 
     assert "NO_PROXY, REQUESTS_CA_BUNDLE" in report
