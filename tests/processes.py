@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 20.0
 
 # As logfmt or as JSON.
-_LISTENING = re.compile(r'listening"?,? "?port(?:=|": )(\d+),? "?scheme(?:=|": ")(\w+)')
+_LISTENING = re.compile(
+    r'listening"?,? "?address(?:=|": ")127\.0\.0\.1:(\d+)"?,? "?scheme(?:=|": ")(\w+)'
+)
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

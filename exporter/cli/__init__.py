@@ -160,7 +160,8 @@ def _parser() -> argparse.ArgumentParser:
     config_flag(diagnose)
 
     check = _command(commands, "check-config", "check a configuration file")
-    check.add_argument("file", metavar="FILE", type=Path)
+    check.add_argument("file", metavar="FILE", type=Path, nargs="?", help="as --config.file")
+    config_flag(check)
 
     _command(commands, "config-schema", "print the file's JSON Schema")
 

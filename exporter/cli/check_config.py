@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 def run(options: Namespace) -> int:
     """Say what is wrong with the file, or that nothing is."""
+    path = options.file or options.config_file
     try:
-        config = load_config(options.file, os.environ)
+        config = load_config(path, os.environ)
     except ConfigError as error:
         return complain(error, BAD_CONFIG)
     found = f", {len(config.discovery)} discovery entry(s)" if config.discovery else ""
-    say(f"{options.file}: fine, {len(config.vaults)} vault(s){found}")
+    say(f"{path}: fine, {len(config.vaults)} vault(s){found}")
     return OK

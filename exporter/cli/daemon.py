@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
+from exporter import __version__
 from exporter.backup.shard import UNSHARDED, Shard
 from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain
 from exporter.cli.logs import set_up_logging
@@ -17,7 +18,7 @@ from exporter.errors import ArmError, ConfigError
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
 from exporter.refresh.collector import Collector
-from exporter.web.server import WebServer, bind
+from exporter.web.server import BindError, WebServer, bind_all
 from exporter.web.site import Site
 from exporter.web.watch import PolicyFile
 
@@ -46,32 +47,39 @@ def hold_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
-def run_daemon(options: Namespace, load: Callable[[], Config], *, shard: Shard = UNSHARDED) -> int:
+def run_daemon(
+    options: Namespace,
+    load: Callable[[], Config],
+    *,
+    source: str,
+    shard: Shard = UNSHARDED,
+    announce: Callable[[str], None] = lambda url: None,
+) -> int:
     """Serve what ``load`` configures until a signal ends it; returns the exit code.
 
-    The caller has called ``hold_signals``, before it started any thread.
+    Both files are read before a port is opened: nobody is answered under a configuration that
+    cannot be used. The caller has called ``hold_signals``, before it started any thread.
+
+    Args:
+        options: Of the command line.
+        load: Reads the configuration.
+        source: Where it comes from, for the log.
+        shard: Which of the vaults are ours.
+        announce: Told the URL of the first address, once it is served.
     """
     set_up_logging(options.log_level, options.log_format)
     if not options.telemetry_path.startswith("/"):
         return complain(f"--web.telemetry-path {options.telemetry_path} must begin with /", FAULT)
+    web_file = options.web_config_file
     try:
-        sockets = bind(options.listen_address)
-    except (OSError, ValueError) as error:
-        return complain(f"cannot listen on {options.listen_address}: {error}", FAULT)
-    try:
-        daemon = Daemon(
-            load,
-            sockets=sockets,
-            telemetry_path=options.telemetry_path,
-            lifecycle=options.lifecycle,
-            policy_file=PolicyFile(options.web_config_file) if options.web_config_file else None,
-            shard=shard,
-        )
+        daemon = Daemon(load, policy_file=PolicyFile(web_file) if web_file else None, shard=shard)
+        sockets = bind_all(options.listen_addresses)
     except ConfigError as error:
         return complain(error, BAD_CONFIG)
-    except ArmError as error:
+    except (ArmError, BindError) as error:
         return complain(error, FAULT)
-    return daemon.run()
+    daemon.listen(sockets, telemetry_path=options.telemetry_path, lifecycle=options.lifecycle)
+    return daemon.run(source, announce)
 
 
 class Daemon:
@@ -79,9 +87,6 @@ class Daemon:
 
     Args:
         load: Reads the configuration; called again at each reload.
-        sockets: Where to listen.
-        telemetry_path: Where metrics are.
-        lifecycle: Whether ``POST /-/reload`` is allowed.
         policy_file: TLS, users and headers; None for plain HTTP.
         shard: Which of the vaults are ours.
 
@@ -94,9 +99,6 @@ class Daemon:
         self,
         load: Callable[[], Config],
         *,
-        sockets: list[socket.socket],
-        telemetry_path: str,
-        lifecycle: bool,
         policy_file: PolicyFile | None = None,
         shard: Shard = UNSHARDED,
     ) -> None:
@@ -108,7 +110,17 @@ class Daemon:
         self._reloading = threading.Lock()
         self._ending = False
         self._exit_code = OK
+        self._policy_file = policy_file
         self._collector = self._new_collector(None)
+
+    def listen(self, sockets: list[socket.socket], *, telemetry_path: str, lifecycle: bool) -> None:
+        """Say where it will be served.
+
+        Args:
+            sockets: From ``bind_all``.
+            telemetry_path: Where metrics are.
+            lifecycle: Whether ``POST /-/reload`` is allowed.
+        """
         self._web = WebServer(
             sockets,
             Site(
@@ -120,19 +132,35 @@ class Daemon:
                 clock=self._clock,
                 overview=lambda: self._collector.overview,
             ),
-            policy_file,
+            self._policy_file,
         )
 
-    def run(self) -> int:
+    def run(self, source: str, announce: Callable[[str], None]) -> int:
         """Serve until SIGTERM or SIGINT; SIGHUP reloads. All three must be held back.
+
+        Args:
+            source: Where the configuration comes from.
+            announce: Told the URL of the first address.
 
         Returns:
             The exit code: a fault if refreshing has ended by itself.
         """
         sys.setswitchinterval(_SWITCH_SECONDS)
+        config = self._collector.config
+        log.info(
+            "starting",
+            extra={
+                "version": __version__,
+                "config": source,
+                "vaults": len(config.vaults),
+                "discovery": len(config.discovery),
+            },
+        )
         self._web.start()
         self._collector.start(self._broken)
-        log.info("listening", extra={"port": self._web.port, "scheme": self._web.scheme})
+        for address in self._web.addresses:
+            log.info("listening", extra={"address": address, "scheme": self._web.scheme})
+        announce(f"{self._web.scheme}://{_for_a_browser(self._web.addresses[0])}/")
         while (received := signal.Signals(signal.sigwait(_SIGNALS))) not in _ENDING:
             log.info("reloading the configuration", extra={"signal": received.name})
             self.reload()
@@ -189,3 +217,9 @@ class Daemon:
         self._metrics.config_ok.set(1)
         self._metrics.config_loaded_at.set(self._clock.now().timestamp())
         return collector
+
+
+def _for_a_browser(address: str) -> str:
+    """An address that one can open: what listens everywhere listens here, too."""
+    host, _, port = address.rpartition(":")
+    return f"localhost:{port}" if host in ("0.0.0.0", "[::]") else address  # noqa: S104

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 from exporter.cli.daemon import hold_signals, run_daemon
@@ -41,7 +42,14 @@ def run(options: Namespace) -> int:
         # A proxy of the environment is no way to ourselves.
         os.environ.update(simulator.identity_environ | {"NO_PROXY": "*", "no_proxy": "*"})
         text = _CONFIG.format(url=simulator.url)
-        host, _, port = options.listen_address.rpartition(":")
-        scheme = "" if options.web_config_file else "http://"
-        say(f"A simulated fleet is served at {scheme}{host or 'localhost'}:{port}/ until Ctrl-C.")
-        return run_daemon(options, lambda: parse_config(text, {}, source="demo"))
+        return run_daemon(
+            options,
+            lambda: parse_config(text, {}, source="demo"),
+            source="demo",
+            announce=_announce,
+        )
+
+
+def _announce(url: str) -> None:
+    say(f"A simulated fleet is served at {url} until Ctrl-C.")
+    sys.stdout.flush()

@@ -52,14 +52,32 @@ def config_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def listen_flag(parser: argparse.ArgumentParser, default: str) -> None:
-    """``--web.listen-address``."""
+    """``--web.listen-address``, as often as there are addresses."""
     parser.add_argument(
         "--web.listen-address",
-        dest="listen_address",
+        dest="listen_addresses",
         metavar="HOST:PORT",
-        default=_from_environment("--web.listen-address", default),
-        help="where to listen; without a host on every address (default: %(default)s)",
+        action=_InPlaceOfTheDefault,
+        default=_from_environment("--web.listen-address", default).split(","),
+        help="where to listen; without a host on every address; may be given more than once, in the"
+        f" environment with commas (default: {default})",
     )
+
+
+class _InPlaceOfTheDefault(argparse.Action):
+    """Gathers values; argparse's own ``append`` would keep the default beside them."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        del parser, option_string
+        given = getattr(namespace, self.dest)
+        kept = [] if given is self.default else given
+        setattr(namespace, self.dest, [*kept, values])
 
 
 def web_flags(parser: argparse.ArgumentParser, *, listen_address: str) -> None:
@@ -145,9 +163,9 @@ def log_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _one_of(choices: Sequence[str], value: str) -> str:
-    if value not in choices:
+    if value.lower() not in choices:
         raise argparse.ArgumentTypeError(f"write one of {', '.join(choices)}, not {value!r}")
-    return value
+    return value.lower()
 
 
 def job_flags(parser: argparse.ArgumentParser) -> None:

@@ -26,8 +26,8 @@ _WANTS_A_CERTIFICATE: Final = (
 
 
 def run(options: Namespace) -> int:
-    """Ask on the listen address, plain and then over TLS."""
-    host, _, port = options.listen_address.rpartition(":")
+    """Ask on the first listen address, plain and then over TLS."""
+    host, _, port = options.listen_addresses[0].rpartition(":")
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104
     address = f"{host}:{port}"
     url = f"http://{address}{_PATH}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Final
 
 from logfmter import Logfmter
@@ -12,7 +13,9 @@ from pythonjsonlogger.json import JsonFormatter
 from exporter.masking import masked
 
 _FIELDS: Final = {"time": "asctime", "level": "levelname", "logger": "name", "message": "message"}
-_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+"""RFC 3339, UTC."""
+
 _CHATTY: Final = ("azure", "msal", "urllib3", "requests", "asyncio", "tornado.general")
 
 
@@ -43,6 +46,7 @@ def set_up_logging(level: str, form: str) -> None:
         )
     else:
         formatter = Logfmter(keys=list(_FIELDS), mapping=_FIELDS, datefmt=_TIME)
+    formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Masking(formatter))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

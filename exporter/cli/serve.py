@@ -19,5 +19,6 @@ def run(options: Namespace) -> int:
     return run_daemon(
         options,
         lambda: load_config(options.config_file, os.environ),
+        source=str(options.config_file),
         shard=Shard(options.shard_index, options.shard_total),
     )

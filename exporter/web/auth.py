@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 import bcrypt
 
-from exporter.web.settings import bcrypt_cost
+from exporter.web.settings import HIGHEST_COST, bcrypt_cost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -70,6 +70,7 @@ class BasicAuth:
         if credentials is None:
             return False
         name, password = credentials
+        users = {k: v for k, v in users.items() if bcrypt_cost(v) <= HIGHEST_COST}
         bcrypt_hash = users.get(name, "")
         proof = self._proof(name, password, bcrypt_hash)
         if proof in self._known:

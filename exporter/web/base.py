@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import tornado.web
@@ -26,6 +28,11 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
 }
+
+
+def _as_written(kind: str, name: str) -> str:
+    """A name of a certificate; OpenSSL writes the zeros of an IPv6 address, people do not."""
+    return str(ip_address(name.strip())) if kind == "IP Address" else name
 
 
 class Handler(tornado.web.RequestHandler):
@@ -59,6 +66,15 @@ class Handler(tornado.web.RequestHandler):
             super().set_header(name, configured[name])
 
     async def prepare(self) -> None:
+        policy = self.site.policy
+        if policy.rate_limit and not policy.rate_limit.allows(time.monotonic()):
+            self.set_status(HTTPStatus.TOO_MANY_REQUESTS)
+            self.finish("Too many requests; the web configuration's rate_limit allows no more.\n")
+            return
+        if policy.allowed_sans is not None and not self._has_name_of(policy.allowed_sans):
+            self.set_status(HTTPStatus.FORBIDDEN)
+            self.finish("Your certificate has none of the names in client_allowed_sans.\n")
+            return
         self.site.connections.enter(self.stream, Phase.CHECKING)
         try:
             enters = await self._may_enter()
@@ -81,6 +97,12 @@ class Handler(tornado.web.RequestHandler):
             address=self.request.remote_ip or "",
             waiting=lambda: not self.stream.closed(),
         )
+
+    def _has_name_of(self, allowed: frozenset[str]) -> bool:
+        """Whether one of the names or addresses of the client's certificate is among these."""
+        certificate = self.request.get_ssl_certificate()
+        names = certificate.get("subjectAltName", ()) if isinstance(certificate, dict) else ()
+        return any(_as_written(kind, name) in allowed for kind, name in names)
 
     async def head(self) -> None:
         await self.get()  # type: ignore[misc] # tornado leaves the body of a HEAD out

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from exporter.config.problems import read_section, read_text
 from exporter.errors import ConfigError, Problem
-from exporter.web.settings import FORMAT, TlsServer, WebConfig
+from exporter.web.rate_limit import RateLimit
+from exporter.web.settings import FORMAT, WebConfig
+from exporter.web.tls import make_context
 
-_VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _FILES: Final = ("cert_file", "key_file", "client_ca_file")
 
 
@@ -24,12 +25,17 @@ class WebPolicy:
         tls: For the connections to come; None for plain HTTP.
         users: bcrypt hashes by user name; empty when everybody is let in.
         headers: Set on every answer, over the exporter's own; an empty one is left out.
+        allowed_sans: Of which names or addresses a client's certificate must have one; None for
+            no say.
+        rate_limit: Of all requests; None for none.
         files: All that this was read from.
     """
 
     tls: ssl.SSLContext | None = None
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
+    allowed_sans: frozenset[str] | None = None
+    rate_limit: RateLimit | None = None
     files: tuple[Path, ...] = ()
 
 
@@ -40,22 +46,27 @@ def load_policy(path: Path) -> WebPolicy:
         ConfigError: With every problem at once.
     """
     config, problems = read_section(WebConfig, read_text(path), None, FORMAT)
+    tls = config.tls_server_config if config else None
     files, context = [path], None
-    if config is not None and config.tls_server_config is not None:
-        tls = config.tls_server_config
-        named = {name: path.parent / value for name in _FILES if (value := getattr(tls, name))}
+    if tls is not None:
+        values = {name: getattr(tls, name) for name in _FILES}
+        named = {name: path.parent / value for name, value in values.items() if value is not None}
         files += named.values()
         unreadable = list(_unreadable(named))
         problems += unreadable
         if not unreadable:
-            context, mistakes = _context(tls, named)
+            context, mistakes = make_context(tls, named)
             problems += mistakes
     if config is None or problems:
         raise ConfigError(str(path), problems)
+    sans = tls.client_allowed_sans if tls else None
+    interval = config.rate_limit.interval.total_seconds()
     return WebPolicy(
         tls=context,
         users=config.basic_auth_users,
         headers=config.http_server_config.headers.values(),
+        allowed_sans=None if sans is None else frozenset(sans),
+        rate_limit=RateLimit(interval, config.rate_limit.burst) if interval else None,
         files=tuple(files),
     )
 
@@ -66,46 +77,3 @@ def _unreadable(files: Mapping[str, Path]) -> Iterator[Problem]:
             path.read_bytes()
         except OSError as error:
             yield Problem(f"tls_server_config.{name}", f"{path} cannot be read: {error.strerror}")
-
-
-def _context(tls: TlsServer, files: Mapping[str, Path]) -> tuple[ssl.SSLContext, list[Problem]]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = _VERSIONS[tls.min_version]
-    context.maximum_version = _VERSIONS[tls.max_version]
-    # A client could have us compute without end.
-    context.options |= ssl.OP_NO_RENEGOTIATION
-
-    def load_key() -> None:
-        # Without a password given, OpenSSL would ask for one at the terminal.
-        context.load_cert_chain(files["cert_file"], files["key_file"], password="")
-
-    problems = list(_mistake("cert_file", lambda: _read_certificates(files["cert_file"])))
-    if not problems:
-        problems += _mistake("key_file", load_key)
-    if tls.verifies_clients:
-        context.verify_mode = (
-            ssl.CERT_REQUIRED
-            if tls.client_auth_type == "RequireAndVerifyClientCert"
-            else ssl.CERT_OPTIONAL
-        )
-        authorities = files["client_ca_file"]
-        problems += _mistake("client_ca_file", lambda: context.load_verify_locations(authorities))
-    return context, problems
-
-
-def _read_certificates(path: Path) -> None:
-    """``load_cert_chain`` does not say which of its two files it cannot read."""
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-
-
-def _mistake(name: str, load: Callable[[], None]) -> Iterator[Problem]:
-    try:
-        load()
-    except ssl.SSLError as error:
-        yield Problem(f"tls_server_config.{name}", _MISTAKES.get(error.reason, _NO_PEM))
-    except OSError as error:
-        yield Problem(f"tls_server_config.{name}", str(error.strerror))
-
-
-_NO_PEM: Final = "OpenSSL cannot read it: write the path of an unencrypted PEM file"
-_MISTAKES: Final = {"KEY_VALUES_MISMATCH": "is not the key of cert_file"}

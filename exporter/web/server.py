@@ -16,7 +16,7 @@ import tornado.netutil
 from exporter.web.handlers import make_application
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from tornado.http1connection import HTTP1ServerConnection
     from tornado.iostream import IOStream
@@ -38,8 +38,29 @@ _LARGEST_HEADER: Final = 16 * 1024
 _LARGEST_BODY: Final = 64 * 1024
 
 
+def bind_all(listen_addresses: Iterable[str]) -> list[socket.socket]:
+    """Open the listening sockets of several addresses, or none of them.
+
+    Raises:
+        BindError: One of them cannot be listened on.
+    """
+    sockets: list[socket.socket] = []
+    for address in listen_addresses:
+        try:
+            sockets += bind(address)
+        except (OSError, ValueError) as error:
+            for one in sockets:
+                one.close()
+            raise BindError(f"cannot listen on {address}: {error}") from error
+    return sockets
+
+
+class BindError(Exception):
+    """An address cannot be listened on; the message names it and says why."""
+
+
 def bind(listen_address: str) -> list[socket.socket]:
-    """Open the listening sockets.
+    """Open the listening sockets of one address.
 
     Args:
         listen_address: ``host:port``; ``:port`` for every address, ``[::1]:port`` for IPv6.
@@ -117,6 +138,12 @@ class WebServer:
     def port(self) -> int:
         """The port in use, also where 0 was asked for."""
         return int(self._sockets[0].getsockname()[1])
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as it stands in a URL."""
+        names = [one.getsockname()[:2] for one in self._sockets]
+        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in names]
 
     @property
     def scheme(self) -> str:

@@ -5,24 +5,33 @@ Source: github.com/prometheus/exporter-toolkit, docs/web-configuration.md and we
 
 from __future__ import annotations
 
+import difflib
 import re
+from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from exporter.config.problems import Format
 from exporter.config.section import Section
-from exporter.config.types import Text
+from exporter.config.types import Text, read_duration
+from exporter.web.tls import CIPHERS, CURVES
 
 TlsVersion = Literal["TLS12", "TLS13"]
 
 _BCRYPT: Final = re.compile(
     r"\$2[abxy]\$(?P<cost>0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}"
 )
-_HIGHEST_COST: Final = 16
-"""Takes about 4 s, and each step doubles it. One check cannot be broken off."""
+HIGHEST_COST: Final = 16
+"""Takes about 4 s, and each step doubles it. One check cannot be broken off, so who has a dearer
+hash is not let in."""
 
-_VERIFYING: Final = ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
+_REQUIRING: Final = "RequireAndVerifyClientCert"
+_VERIFYING: Final = ("VerifyClientCertIfGiven", _REQUIRING)
+_FOR_HTTP2: Final = (
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+)
 _NOT_VERIFYING: Final = ("NoClientCert", "RequestClientCert")
 _ANY_CERTIFICATE: Final = ("RequireAnyClientCert", "RequireClientCert")
 
@@ -34,14 +43,8 @@ def bcrypt_cost(bcrypt_hash: str) -> int:
 
 
 def _check_hash(text: str) -> str:
-    cost = bcrypt_cost(text)
-    if not cost:
+    if not bcrypt_cost(text):
         raise ValueError("write the password's bcrypt hash, as `htpasswd -nBC 10 NAME` prints it")
-    if cost > _HIGHEST_COST:
-        raise ValueError(
-            f"cost {cost} takes too long to check: write a hash of cost {_HIGHEST_COST} or less,"
-            " as `htpasswd -nBC 10 NAME` prints it"
-        )
     return text
 
 
@@ -62,10 +65,42 @@ def _check_client_auth(value: str) -> str:
     return value
 
 
-def _check_http2(value: bool) -> bool:
-    if value:
-        raise ValueError("HTTP/2 is not supported: write false, or leave it out")
+def _check_cipher(value: str) -> str:
+    if value not in CIPHERS:
+        near = difflib.get_close_matches(value, CIPHERS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ", such as TLS_AES_128_GCM_SHA256"
+        raise ValueError(f"write Go's name of a cipher suite that is safe{hint}")
     return value
+
+
+def _check_curve(value: str) -> str:
+    if value not in CURVES:
+        raise ValueError(f"write one of {', '.join(CURVES)}")
+    return value
+
+
+def _check_curves(values: list[str]) -> list[str]:
+    if len(values) > 1:
+        raise ValueError(
+            "Python can choose one curve, not a list: write a single one, or leave the key out"
+            " for OpenSSL's own list, which has all four"
+        )
+    return values
+
+
+def _read_interval(value: object) -> object:
+    """A Go duration: text with a unit, or a number of nanoseconds."""
+    if isinstance(value, str):
+        return read_duration(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return timedelta(microseconds=value / 1000)
+    raise ValueError("write a time with its unit, such as 1s or 500ms")
+
+
+def _as_text(value: object) -> object:
+    """``X-XSS-Protection: 1`` is a number for YAML, and a text for a header."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if number else value
 
 
 def _check_header(value: str) -> str:
@@ -81,35 +116,53 @@ ClientAuth = Annotated[
     AfterValidator(_check_client_auth),
 ]
 FilePath = Annotated[Text, AfterValidator(_check_path)]
-HeaderText = Annotated[str, AfterValidator(_check_header)]
+HeaderText = Annotated[str, BeforeValidator(_as_text), AfterValidator(_check_header)]
+Cipher = Annotated[str, AfterValidator(_check_cipher)]
+Curve = Annotated[str, AfterValidator(_check_curve)]
 
 
 class TlsServer(Section):
     """The server's certificate, and what is asked of clients."""
 
-    cert_file: FilePath
-    key_file: FilePath
+    cert_file: FilePath | None = None
+    key_file: FilePath | None = None
     client_ca_file: FilePath | None = None
+    cert: Text | None = Field(None, repr=False)
+    key: Text | None = Field(None, repr=False)
+    client_ca: Text | None = Field(None, repr=False)
     client_auth_type: ClientAuth = "NoClientCert"
+    client_allowed_sans: list[str] | None = None
     min_version: TlsVersion = "TLS12"
     max_version: TlsVersion = "TLS13"
+    cipher_suites: list[Cipher] = Field([])
+    prefer_server_cipher_suites: bool = True
+    curve_preferences: Annotated[list[Curve], AfterValidator(_check_curves)] = Field([])
 
     @classmethod
     def problem(cls, values: dict[str, object]) -> str:
         """Versions and client certificates must fit together."""
+        for name in ("cert", "key"):
+            if not (values.get(name) or values.get(f"{name}_file")):
+                return f"{name}_file is required; or write the PEM text itself as {name}"
         if (values.get("min_version"), values.get("max_version")) == ("TLS13", "TLS12"):
             return "max_version is below min_version"
         kind = values.get("client_auth_type") or "NoClientCert"
-        if kind in _VERIFYING and not values.get("client_ca_file"):
-            return f"client_auth_type {kind} needs client_ca_file"
-        if kind == "NoClientCert" and values.get("client_ca_file"):
-            return "client_ca_file needs client_auth_type: RequireAndVerifyClientCert"
+        authorities = next((k for k in ("client_ca_file", "client_ca") if values.get(k)), "")
+        if kind == "NoClientCert" and authorities:
+            return f"{authorities} needs client_auth_type: RequireAndVerifyClientCert"
+        if kind != _REQUIRING and values.get("client_allowed_sans") is not None:
+            return f"client_allowed_sans needs client_auth_type: {_REQUIRING}"
         return ""
 
     @property
     def verifies_clients(self) -> bool:
         """Whether a client's certificate is looked at."""
         return self.client_auth_type in _VERIFYING
+
+    @property
+    def requires_clients(self) -> bool:
+        """Whether nobody is let in without a certificate."""
+        return self.client_auth_type == _REQUIRING
 
 
 class Headers(Section):
@@ -130,8 +183,15 @@ class Headers(Section):
 class HttpServer(Section):
     """How HTTP is spoken."""
 
-    http2: Annotated[bool, AfterValidator(_check_http2)] = False
+    http2: bool = True
     headers: Annotated[Headers, BeforeValidator(lambda value: value or {})] = Headers()
+
+
+class RateLimitSection(Section):
+    """How many requests are answered; without an interval all are."""
+
+    interval: Annotated[timedelta, BeforeValidator(_read_interval)] = timedelta()
+    burst: Annotated[int, Field(ge=0)] = 0
 
 
 class WebConfig(Section):
@@ -143,10 +203,24 @@ class WebConfig(Section):
     )
     http_server_config: HttpServer = HttpServer()
     basic_auth_users: dict[str, Annotated[str, AfterValidator(_check_hash)]] = Field({}, repr=False)
+    rate_limit: RateLimitSection = RateLimitSection()
 
+    @classmethod
+    def problem(cls, values: dict[str, object]) -> str:
+        """Go's HTTP/2 wants one of two ciphers: the same file starts no other exporter either."""
+        tls, http = values.get("tls_server_config"), values.get("http_server_config")
+        chosen = tls.get("cipher_suites") if isinstance(tls, dict) else None
+        off = isinstance(http, dict) and http.get("http2") is False
+        from_13 = isinstance(tls, dict) and tls.get("min_version") == "TLS13"
+        if not isinstance(chosen, list) or not chosen or off or from_13:
+            return ""
+        if any(cipher in _FOR_HTTP2 for cipher in chosen):
+            return ""
+        return (
+            f"cipher_suites lacks what HTTP/2 needs: add {_FOR_HTTP2[0]}, or write"
+            " http_server_config: {http2: false}"
+        )
 
-_INLINE: Final = "is not supported: put the PEM text into a file and write {}"
-_OPENSSL: Final = "is not supported: leave it out, OpenSSL's defaults are used"
 
 FORMAT: Final = Format(
     sections={
@@ -154,16 +228,6 @@ FORMAT: Final = Format(
         "tls_server_config": (TlsServer,),
         "http_server_config": (HttpServer,),
         "http_server_config.headers": (Headers,),
-    },
-    refused={
-        "tls_server_config.cert": _INLINE.format("cert_file"),
-        "tls_server_config.key": _INLINE.format("key_file"),
-        "tls_server_config.client_ca": _INLINE.format("client_ca_file"),
-        "tls_server_config.client_allowed_sans": "is not supported: let client_ca_file sign"
-        " nothing but the certificates of those who may scrape",
-        "tls_server_config.cipher_suites": _OPENSSL,
-        "tls_server_config.prefer_server_cipher_suites": _OPENSSL,
-        "tls_server_config.curve_preferences": _OPENSSL,
-        "rate_limit": "is not supported: a scrape only sends bytes that are ready",
+        "rate_limit": (RateLimitSection,),
     },
 )

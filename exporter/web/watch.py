@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from exporter.errors import ConfigError, Problem
 from exporter.web.policy import WebPolicy, load_policy
+from exporter.web.settings import HIGHEST_COST, bcrypt_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,6 +37,7 @@ class PolicyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.policy, self._in_force = _load(path)
+        _warn(self.policy)
         self._seen = self._in_force
         self._trouble = ""
 
@@ -60,6 +62,20 @@ class PolicyFile:
             self._trouble = str(error)
         else:
             log.info("the new web configuration is in force")
+            _warn(self.policy)
+
+
+def _warn(policy: WebPolicy) -> None:
+    """Tell of users who cannot log in."""
+    for name, bcrypt_hash in policy.users.items():
+        if (cost := bcrypt_cost(bcrypt_hash)) > HIGHEST_COST:
+            log.warning(
+                "user %r of the web configuration is not let in: a hash of cost %d takes too long"
+                " to check; write one of cost %d or less, as `htpasswd -nBC 10 NAME` prints it",
+                name,
+                cost,
+                HIGHEST_COST,
+            )
 
 
 def _load(path: Path, in_force: WebPolicy | None = None) -> tuple[WebPolicy, bytes]:
@@ -83,6 +99,11 @@ def _needs_restart(old: WebPolicy, new: WebPolicy) -> Iterator[Problem]:
         yield Problem(
             "tls_server_config.client_auth_type",
             "a restart is needed to let clients in without a certificate",
+        )
+    elif old.allowed_sans is not None and new.allowed_sans is None:
+        yield Problem(
+            "tls_server_config.client_allowed_sans",
+            "a restart is needed to let clients in whatever their certificate names",
         )
     if old.users and not new.users:
         yield Problem("basic_auth_users", "a restart is needed to switch authentication off")
