@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import NamedTuple
 
-from exporter.backup.history import History
+from exporter.backup.containers import names_no_container
+from exporter.backup.history import History, in_window
 from exporter.backup.items import age_order, newest_finished, without_superseded
 from exporter.backup.model import BackupJob, Settings
 from exporter.backup.rollup import individual_jobs
@@ -42,10 +43,20 @@ def wanted_details(history: History, now: datetime, settings: Settings) -> list[
     list lacks is, to learn whether there still is such a job.
     """
     newest = without_superseded(newest_finished(history.jobs.values()), history.spellings).values()
-    current = {job.job_id for job in newest}
+    # Those of one name may each be the newest of another server's item.
+    unplaced = [
+        job
+        for job in history.jobs.values()
+        if names_no_container(job) and in_window(job, now, settings)
+    ]
+    current = {job.job_id for job in (*newest, *unplaced)}
     shown = individual_jobs(history, now, settings)[: settings.max_job_series]
     missing = [history.jobs[job_id] for job_id in history.missing]
-    wanted = {job.job_id: job for job in (*newest, *shown, *missing) if lacks_detail(job, history)}
+    wanted = {
+        job.job_id: job
+        for job in (*newest, *unplaced, *shown, *missing)
+        if lacks_detail(job, history)
+    }
 
     def urgency(job: BackupJob) -> Urgency:
         if job.status == "Failed":

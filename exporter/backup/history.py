@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import structs
 
+from exporter.backup.containers import with_containers
 from exporter.backup.items import newest_finished, subject_of, with_spellings
 from exporter.backup.model import FINISHED_STATUSES, BackupJob, ItemName, Settings, Subject
 
@@ -315,7 +316,7 @@ def _merge(history: History, new: Iterable[BackupJob]) -> History:
     ends = dict(history.ends)
     task_successes = dict(history.task_successes)
     changed = []
-    for reading in new:
+    for reading in with_containers(list(new), history.jobs, history.spellings):
         known = jobs.get(reading.job_id)
         job = _reconcile(known, reading)
         if job is not known:

@@ -15,6 +15,12 @@ RUNNING_STATUSES: Final = frozenset({"InProgress", "Cancelling"})
 FINISHED_STATUSES: Final = ("Completed", "CompletedWithWarnings", "Failed", "Cancelled")
 """Statuses that end a job (FACTS 3); Azure's list is open."""
 
+STOPPING: Final = ("DisableBackup", "DeleteBackupData", "UnRegister")
+"""Operations after which an item has no backups any more."""
+
+PROTECTING: Final = ("ConfigureBackup", "Undelete")
+"""Operations after which it has them again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vault:
@@ -100,6 +106,8 @@ class JobDetail(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True)
         data_transferred_bytes: ``propertyBag["Data Transferred (in MB)"]``; None when absent.
         progress_ratio: 0 to 1; restores of virtual machines only.
         estimated_remaining_seconds: Restores of virtual machines only.
+        machine: The last part of ``propertyBag["ContainerUniqueName"]``, ``Compute;group;machine``,
+            in lower case; only where the protection of a database was changed.
     """
 
     tasks: tuple[Task, ...] = ()
@@ -107,6 +115,7 @@ class JobDetail(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True)
     data_transferred_bytes: float | None = None
     progress_ratio: float | None = None
     estimated_remaining_seconds: float | None = None
+    machine: str = ""
 
 
 class BackupJob(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

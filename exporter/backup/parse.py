@@ -181,6 +181,7 @@ def _parse_detail(job: Fields) -> JobDetail:
         ),
         progress_ratio=None if percentage is None else percentage / 100,
         estimated_remaining_seconds=None if remaining is None else max(remaining, 0.0),
+        machine=sys.intern(bag.text("ContainerUniqueName").rpartition(";")[2].strip().lower()),
     )
 
 
