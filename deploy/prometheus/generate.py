@@ -10,15 +10,18 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from jinja2 import Environment, StrictUndefined
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from exporter.backup.model import ItemKey, VaultKey
+from exporter.backup.model import PROTECTING, RESTORING, STOPPING, ItemKey, VaultKey
 from exporter.config.types import read_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HERE: Final = Path(__file__).parent
 SETTINGS: Final = HERE / "settings.yaml"
@@ -26,17 +29,19 @@ TEMPLATE: Final = HERE / "rules.yaml.in"
 RULES: Final = HERE / "azure-backup.rules.yaml"
 
 _VAULT: Final = ("job", *VaultKey._fields)
-_THING: Final = (*_VAULT, "backup_management_type", "item")
+_THING: Final = (*_VAULT, "backup_management_type", "protection_container", "item")
 _WORDS: Final = {
     "VAULT": ", ".join(_VAULT),
     "KEY": ", ".join(("job", *ItemKey._fields)),
     # What is protected, and what is done to it: some jobs name no container or backup type.
+    "NAME": ", ".join(label for label in _THING if label != "protection_container"),
     "THING": ", ".join(_THING),
     "DOING": ", ".join((*_THING, "operation")),
     "GREEN": "Completed|CompletedWithWarnings",
     "RUNNING": "InProgress|Cancelling",
-    "STOPPING": "DisableBackup|DeleteBackupData|UnRegister",
-    "RESTORING": "Restore|CrossRegionRestore|RestoreWithRehydrate",
+    "STOPPING": "|".join(STOPPING),
+    "PROTECTING": "|".join(PROTECTING),
+    "RESTORING": "|".join(RESTORING),
     "TYPE": "{{ with $labels.backup_type }} ({{ . }}){{ end }}",
     "WHERE": "vault {{ $labels.vault }}, resource group {{ $labels.resource_group }}",
     "VAULT_WHERE": "{{ $labels.vault }} (resource group {{ $labels.resource_group }}, subscription"
@@ -52,8 +57,13 @@ def _seconds(duration: str) -> int:
     return int(read_duration(duration).total_seconds())
 
 
-def rules(settings: dict[str, Any]) -> str:
-    """The rule file under these settings, alerts complete with links to their runbooks."""
+def rules(settings: dict[str, Any], *, remembers: bool = True) -> str:
+    """The rule file under these settings, alerts complete with links to their runbooks.
+
+    Args:
+        settings: As in settings.yaml.
+        remembers: Whether rules read their own former results. Dashboards cannot.
+    """
     environment = Environment(
         variable_start_string="<<",
         variable_end_string=">>",
@@ -66,24 +76,54 @@ def rules(settings: dict[str, Any]) -> str:
         autoescape=False,  # noqa: S701 - PromQL, no HTML
     )
 
-    def selector(family: str, matchers: dict[str, str | list[str]]) -> str:
+    def selector(name: str, matchers: Mapping[str, str | list[str]]) -> str:
         parts = [f'job="{settings["job"]}"']
         for label, values in matchers.items():
             for value in [values] if isinstance(values, str) else values:
                 plain = not value or value.isalnum()
                 sign = "!~" if isinstance(value, _Not) else "=" if plain else "=~"
                 parts.append(f'{label}{sign}"{value}"')
-        return f"azure_backup_{family}{{{', '.join(parts)}}}"
+        return f"{name}{{{', '.join(parts)}}}"
+
+    def recorded(rule: str, **matchers: str | list[str]) -> str:
+        return selector(f"azure_backup:{rule}", matchers)
 
     def now(family: str, by: str, **matchers: str | list[str]) -> str:
-        return f"max by ({by}) ({selector(family, matchers)})"
+        return f"max by ({by}) ({selector(f'azure_backup_{family}', matchers)})"
 
     def latest(family: str, by: str, **matchers: str | list[str]) -> str:
-        return f"max by ({by}) (last_over_time({selector(family, matchers)}[{settings['bridge']}]))"
+        found = selector(f"azure_backup_{family}", matchers)
+        return f"max by ({by}) (last_over_time({found}[{settings['bridge']}]))"
 
     def risen(kinds: str) -> str:
-        errors = selector("vault_refresh_errors_total", {"kind": kinds})
+        errors = selector("azure_backup_vault_refresh_errors_total", {"kind": kinds})
         return f"sum by ({_WORDS['VAULT']}) (increase({errors}[30m])) > 0"
+
+    def remembered(rule: str, by: str, **matchers: str | list[str]) -> str:
+        """What the rule itself said last, over restarts of Prometheus for up to a day."""
+
+        def known(matchers: Mapping[str, str | list[str]]) -> str:
+            found = recorded(rule, **matchers)
+            return f"(last_over_time({found}[{settings['bridge']}]) or {found} offset 1d)"
+
+        gone = [f" unless on ({by}) {known(line)}" for line in settings["gone"]]
+        return known(matchers) + "".join(gone)
+
+    def refused(**matchers: str) -> str:
+        code = settings["already_running"]
+        return latest(
+            "last_job_error_info",
+            _WORDS["KEY"],
+            operation=settings["backups"],
+            error_code=code,
+            **matchers,
+        )
+
+    def failing(**matchers: str) -> str:
+        key = _WORDS["KEY"]
+        now = latest("consecutive_failures", key, operation=settings["backups"], **matchers)
+        before = remembered("failures_without_success", key, **matchers)
+        return f"({now} or {before})" if remembers else now
 
     earlier: list[str] = []
     late_after = []
@@ -96,6 +136,11 @@ def rules(settings: dict[str, Any]) -> str:
             **settings,
             **_WORDS,
             "late_after": late_after,
+            "remembers": remembers,
+            "remembered": remembered,
+            "recorded": recorded,
+            "refused": refused,
+            "failing": failing,
             "latest": latest,
             "now": now,
             "risen": risen,

@@ -21,6 +21,9 @@ STOPPING: Final = ("DisableBackup", "DeleteBackupData", "UnRegister")
 PROTECTING: Final = ("ConfigureBackup", "Undelete")
 """Operations after which it has them again."""
 
+RESTORING: Final = ("Restore", "CrossRegionRestore", "RestoreWithRehydrate")
+"""Operations for which somebody waits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vault:

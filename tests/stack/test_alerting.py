@@ -305,6 +305,7 @@ def test_an_item_that_disappears_is_told_and_resolves_when_it_is_back(loop: Loop
             "job": JOB,
             **vault,
             "backup_management_type": "AzureIaasVM",
+            "protection_container": f"iaasvmcontainerv2;{vault['resource_group']};vm-4",
         }
         assert told.annotations["summary"] == f"vm-4 has disappeared from vault {vault['vault']}"
     finally:
