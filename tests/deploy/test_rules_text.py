@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from exporter.backup import health as judgement
+from exporter.backup.health import Health
+from exporter.backup.model import RESTORING, STOPPING
 from exporter.config.types import read_duration
-from exporter.web.status import items
-from exporter.web.status.lines import HEALTH
+from exporter.web.status.lines import health_tone
 from tests.processes import ROOT
 from tests.promql import TARGET_LABELS, grouped, selectors, served
 
@@ -75,7 +77,7 @@ def test_the_status_page_judges_by_the_same_thresholds() -> None:
     """The settings are not in the package; a page that differs from the alerts helps nobody."""
     settings = yaml.safe_load((ROOT / "deploy/prometheus/settings.yaml").read_text("utf-8"))
     page = (ROOT / "exporter/web/status/status.html").read_text("utf-8")
-    types = ["", "Other", *items.LATE_AFTER_BY_TYPE]
+    types = ["", "Other", *judgement.LATE_AFTER_BY_TYPE]
     late_after = {}
     for name in types:
         after = next(
@@ -86,35 +88,35 @@ def test_the_status_page_judges_by_the_same_thresholds() -> None:
         late_after[name] = timedelta.max if after == "never" else read_duration(after)
 
     assert {
-        name: items.LATE_AFTER_BY_TYPE.get(name, items.LATE_AFTER) for name in types
+        name: judgement.LATE_AFTER_BY_TYPE.get(name, judgement.LATE_AFTER) for name in types
     } == late_after
     named = {one for line in settings["late_after"] for one in line["backup_type"].split("|")}
-    assert named == {*items.LATE_AFTER_BY_TYPE, ".*"}
-    assert settings["backups"] == items.BACKUP
-    assert settings["failures_in_a_row"] == items.FAILURES_IN_A_ROW
-    assert read_duration(settings["one_off"]) == items.ONE_OFF
-    assert settings["already_running"] == items.ALREADY_RUNNING
+    assert named == {*judgement.LATE_AFTER_BY_TYPE, ".*"}
+    assert settings["backups"] == judgement.BACKUP
+    assert settings["failures_in_a_row"] == judgement.FAILURES_IN_A_ROW
+    assert read_duration(settings["one_off"]) == judgement.ONE_OFF
+    assert settings["already_running"] == judgement.ALREADY_RUNNING
     for text in ("30 hours", "4 hours", "8 days", "from 3 jobs in a row", "count for 1 day"):
         assert text in page
-    for operations in (items.STOPPING, items.RESTORING):
+    for operations in (STOPPING, RESTORING):
         assert any(f'"{"|".join(operations)}"' in rule["expr"] for rule in ALL)
 
 
 @pytest.mark.parametrize(
     ("health", "alert"),
     [
-        (items.Health.NEVER, "AzureBackupNeverSucceeded"),
-        (items.Health.REPEATEDLY, "AzureBackupFailsRepeatedly"),
-        (items.Health.LATE, "AzureBackupLate"),
-        (items.Health.RESTORE, "AzureBackupRestoreFailed"),
-        (items.Health.FAILED, "AzureBackupJobFailed"),
-        (items.Health.FAILED, "AzureBackupOperationFailed"),
-        (items.Health.WARNINGS, "AzureBackupCompletedWithWarnings"),
+        (Health.NEVER, "AzureBackupNeverSucceeded"),
+        (Health.REPEATEDLY, "AzureBackupFailsRepeatedly"),
+        (Health.LATE, "AzureBackupLate"),
+        (Health.RESTORE, "AzureBackupRestoreFailed"),
+        (Health.FAILED, "AzureBackupJobFailed"),
+        (Health.FAILED, "AzureBackupOperationFailed"),
+        (Health.STOPPED, "AzureBackupProtectionStopped"),
+        (Health.TASK, "AzureBackupTaskNotCompleted"),
+        (Health.WARNINGS, "AzureBackupCompletedWithWarnings"),
     ],
 )
-def test_the_status_page_is_red_where_the_alert_is_critical(
-    health: items.Health, alert: str
-) -> None:
+def test_the_status_page_is_red_where_the_alert_is_critical(health: Health, alert: str) -> None:
     [severity] = [rule["labels"]["severity"] for rule in ALERTS if rule["alert"] == alert]
 
-    assert HEALTH[health][0] == {"critical": "bad", "warning": "warn"}[severity]
+    assert health_tone(health) == {"critical": "bad", "warning": "warn"}[severity]

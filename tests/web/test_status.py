@@ -157,13 +157,22 @@ def test_late_depends_on_the_type_of_backup(backup_type: str, hours: float, late
     assert bool(view.items.lines) is late
 
 
-def test_an_item_whose_backups_were_stopped_is_not_late() -> None:
-    old = a_job(ended=hours_ago(40))
+@pytest.mark.parametrize("status", ["Completed", "CompletedWithWarnings", "Failed"])
+def test_an_item_whose_protection_was_stopped_is_neither_late_nor_failed(status: str) -> None:
+    """Its end is news for a day, and then it is none."""
+    old = a_job(ended=hours_ago(60), status=status)
     stopped = a_job("d", operation="DisableBackup", ended=hours_ago(20))
+    long_ago = a_job("d", operation="DisableBackup", ended=hours_ago(30))
     begun_again = a_job("c", operation="ConfigureBackup", ended=hours_ago(10))
 
-    assert not a_view(a_snapshot(old, stopped)).items.lines
-    assert a_view(a_snapshot(old, stopped, begun_again)).items.lines
+    assert items(a_view(a_snapshot(old, stopped))) == [("vm1", "Protection stopped")]
+    assert not a_view(a_snapshot(old, long_ago)).items.lines
+    every = a_view(a_snapshot(old, long_ago), show="all")
+    assert {(line.health, line.tone) for line in every.items.lines} == {
+        ("Ended", "plain"),
+        ("Well", "good"),
+    }
+    assert a_view(a_snapshot(old, long_ago, begun_again)).items.lines
 
 
 def test_a_failure_under_a_short_name_goes_when_the_full_name_has_succeeded() -> None:

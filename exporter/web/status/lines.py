@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from exporter.backup.health import LEAST_CRITICAL, WORDS, Health, tasks_not_completed
 from exporter.backup.model import RUNNING_STATUSES
-from exporter.web.status.items import Health, tasks_not_completed
 from exporter.words import span
 
 if TYPE_CHECKING:
@@ -20,18 +20,15 @@ _FRESH_INTERVALS: Final = 3
 _FRESH: Final = timedelta(minutes=1)
 _UNKNOWN: Final = "–"  # noqa: RUF001 - a dash in a table
 _ADVICE: Final = " What to do: "
-HEALTH: Final = {
-    Health.NEVER: ("bad", "Never succeeded"),
-    Health.REPEATEDLY: ("bad", "Fails repeatedly"),
-    Health.LATE: ("bad", "Late"),
-    Health.RESTORE: ("bad", "Restore failed"),
-    Health.FAILED: ("warn", "Failed"),
-    Health.TASK: ("warn", "Task not completed"),
-    Health.WARNINGS: ("warn", "Warnings"),
-    Health.INCOMPLETE: ("warn", "Not completed"),
-    Health.WELL: ("good", "Well"),
-}
-"""``bad`` where the alert is critical."""
+
+
+def health_tone(health: Health) -> str:
+    """``bad`` where the alert is critical, ``warn`` where it is a warning."""
+    if health <= LEAST_CRITICAL:
+        return "bad"
+    if health < Health.ENDED:
+        return "warn"
+    return "good" if health is Health.WELL else "plain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +36,7 @@ class Line:
     """One row; each table's template knows which texts it has.
 
     Attributes:
-        tone: ``good``, ``warn`` or ``bad``: its colour, beside the words that say the same.
+        tone: ``good``, ``warn``, ``bad`` or ``plain``: its colour, beside words that say the same.
         texts: By name; empty where there is nothing to say.
     """
 
@@ -122,17 +119,16 @@ def search_line(search: SearchSnapshot, now: datetime) -> Line:
 def item_line(judged: Judged, now: datetime, portal: str) -> Line:
     """An item with its newest finished job."""
     item, vault = judged.item, judged.vault.vault
-    tone, words = HEALTH[judged.health]
     link = portal_link(portal, vault)
     failures = item.consecutive_failures
     return Line(
-        tone=tone,
+        tone=health_tone(judged.health),
         texts={
             "item": item.key.item,
             "container": item.key.protection_container,
             "vault": vault.name,
             "operation": _operation(item.key),
-            "health": words,
+            "health": WORDS[judged.health],
             "failures": f"{failures:,} in a row" if failures > 1 else "",
             "status": item.job.status or "unknown",
             "ended": ago(item.job.ended_at, now),

@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from exporter.backup.health import Health
 from exporter.metrics.fill import ENDLESS
-from exporter.web.status.items import Health, Judged, judge
+from exporter.web.status.items import Judged, judge
 from exporter.web.status.lines import (
     Line,
     item_line,
@@ -98,7 +99,7 @@ def status_view(
     name = query.vault.lower()
     vaults = [one for one in everywhere if not name or one.vault.name.lower() == name]
     judged = [one for vault in vaults for one in judge(vault, now)]
-    shown = judged if query.show else [one for one in judged if one.health is not Health.WELL]
+    shown = judged if query.show else [one for one in judged if one.health < Health.ENDED]
     tone, verdict = _verdict(everywhere, overview, now)
     return StatusView(
         query=query,
@@ -193,6 +194,7 @@ def _summary(vaults: list[VaultSnapshot], judged: list[Judged], query: Query) ->
         for number, words in (
             (failing, "failing"),
             (healths[Health.LATE], "late"),
+            (healths[Health.STOPPED], "stopped within a day"),
             (healths[Health.TASK], "with a task not completed"),
             (healths[Health.WARNINGS], "with warnings"),
             (healths[Health.INCOMPLETE], "not completed"),
