@@ -206,29 +206,29 @@ def _stopped(items: Iterable[ItemState], names: _Names) -> set[_Thing]:
     """What is meant to have no backups: nothing newer says otherwise."""
     stops: dict[_Thing, datetime] = {}
     again: dict[_Thing, datetime] = {}
+    # What names no container may be about any item of that name.
+    perhaps_again: dict[_Thing, datetime] = {}
     for item in items:
         thing, operation = _thing(item.key), item.key.operation
         if operation in STOPPING:
             _keep_newest(stops, thing, item.last_success)
-        elif operation in PROTECTING:
-            _keep_newest(again, thing, item.last_success)
-        elif operation == BACKUP:
-            _keep_newest(again, thing, item.last_success)
+        elif operation == BACKUP or operation in PROTECTING:
+            _keep_newest(again if thing.container else perhaps_again, thing, item.last_success)
+        if operation == BACKUP:
             # A failure, too, shows that backups are made; but not one that the stop has cut off.
             _keep_newest(again, thing, item.job.start_time)
     for thing, at in list(stops.items()):
         if names.of_one_place(thing):
             _keep_newest(stops, thing._replace(container=""), at)
-            for container in names.containers.get(thing[:2], ()):
-                if not thing.container:
+            if not thing.container:
+                for container in names.containers.get(thing[:2], ()):
                     stops.setdefault(thing._replace(container=container), at)
     return {
         thing
         for thing, at in stops.items()
         if (thing.container or names.of_one_place(thing))
         and again.get(thing, at) <= at
-        # What names no container may be about any item of that name.
-        and again.get(thing._replace(container=""), at) <= at
+        and perhaps_again.get(thing._replace(container=""), at) <= at
     }
 
 

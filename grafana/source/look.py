@@ -7,6 +7,9 @@ from typing import Final, TypeAlias
 
 from grafana_foundation_sdk.models import dashboard as models
 
+from exporter.backup.health import WORDS, Health
+from grafana.source.queries import state_number
+
 Steps: TypeAlias = Sequence[tuple[float | None, str]]
 """From which value on a colour holds; the first has None."""
 
@@ -25,13 +28,19 @@ BLUE: Final = "blue"
 PURPLE: Final = "purple"
 GREY: Final = "#8e8e8e"
 
+_STATE_COLORS: Final = {
+    Health.NEVER: DARK_RED,
+    Health.REPEATEDLY: RED,
+    Health.LATE: RED,
+    Health.FAILED: ORANGE,
+    Health.TASK: ORANGE,
+    Health.WARNINGS: YELLOW,
+    Health.INCOMPLETE: PURPLE,
+    Health.ENDED: GREY,
+    Health.WELL: GREEN,
+}
 STATES: Final = {
-    0: ("OK", GREEN),
-    1: ("Not completed", PURPLE),
-    2: ("Warnings", YELLOW),
-    3: ("Failed", ORANGE),
-    4: ("Late", RED),
-    5: ("Never succeeded", DARK_RED),
+    state_number(health): (WORDS[health], color) for health, color in _STATE_COLORS.items()
 }
 """Of `Scope.worst`. Orange where the alert is a warning, red where it is critical."""
 

@@ -6,6 +6,8 @@ from typing import Final
 
 from grafana_foundation_sdk.models import dashboard as models
 
+from exporter.backup.health import Health
+from exporter.backup.model import STOPPING
 from grafana.source.board import Panel, board, choice
 from grafana.source.look import (
     BLUE,
@@ -30,7 +32,6 @@ from grafana.source.queries import (
     OTHERS,
     RUNNING,
     SETTINGS,
-    STOPPING,
     VAULT,
     Scope,
     seconds,
@@ -106,7 +107,7 @@ def _numbers() -> list[Panel]:
             "Failed last",
             "Backups whose last job failed. The table below names them with the error; mend the"
             " cause and start a backup. As in the alert AzureBackupJobFailed.",
-            f"sum({s.failed()})",
+            _zero(s.alerting(Health.FAILED), ended),
             steps=red_from(1, ORANGE),
             nothing="none yet",
         ),
@@ -115,7 +116,7 @@ def _numbers() -> list[Panel]:
             "Backups whose last job completed with warnings: a recovery point exists, but"
             " something was left out or will fail next time. Read the job's warnings in the Azure"
             " portal.",
-            f"sum({s.latest('last_job_status', BACKUPS, with_status('CompletedWithWarnings'))})",
+            _zero(s.alerting(Health.WARNINGS), ended),
             steps=red_from(1, YELLOW),
             nothing="none yet",
         ),
@@ -123,7 +124,7 @@ def _numbers() -> list[Panel]:
             "Late",
             "Backups whose newest success is older than its kind may be. Look whether the jobs"
             " fail, run too long or are not started. As in the alert AzureBackupLate.",
-            f"sum({s.late()})",
+            _zero(s.alerting(Health.LATE), ended),
             steps=red_from(1),
             nothing="none yet",
         ),
@@ -131,7 +132,7 @@ def _numbers() -> list[Panel]:
             "Never succeeded",
             "Backups that have failed each time, as far as the exporter looks back: nothing can"
             " be restored. As in the alert AzureBackupNeverSucceeded.",
-            _zero(s.never(), ended),
+            _zero(s.alerting(Health.NEVER), ended),
             steps=red_from(1, DARK_RED),
             nothing="none yet",
         ),
@@ -216,6 +217,12 @@ def _per_vault(expr: str) -> str:
     return f"sum by ({VAULT}) ({expr})"
 
 
+def _count_per_vault(expr: str) -> str:
+    """0 for a vault in which nothing matches."""
+    every = _SCOPE.latest("last_job_status", BACKUPS)
+    return f"count by ({VAULT}) ({expr}) or 0 * count by ({VAULT}) ({every})"
+
+
 def _vaults() -> Panel:
     s = _SCOPE
     jobs = f"{VAULT}, backup_management_type, operation, status"
@@ -251,8 +258,12 @@ def _vaults() -> Panel:
                 steps=red_from(_STALE),
             ),
             Column(title="Protected items", query=f"count by ({VAULT}) ({s.protected()})"),
-            Column(title="Failed last", query=_per_vault(s.failed()), steps=_any(ORANGE)),
-            Column(title="Late", query=_per_vault(s.late()), steps=_any(RED)),
+            Column(
+                title="Failed last",
+                query=_count_per_vault(s.alerting(Health.FAILED)),
+                steps=_any(ORANGE),
+            ),
+            Column(title="Late", query=_count_per_vault(s.alerting(Health.LATE)), steps=_any(RED)),
             Column(title="Good backups", query=ended("Completed|CompletedWithWarnings")),
             Column(title="Failed backups", query=ended("Failed"), steps=_any(ORANGE)),
         ),
@@ -336,14 +347,15 @@ def _one_off() -> Panel:
 
 def _trouble() -> Panel:
     s = _SCOPE
+    ended = s.latest("last_job_end_timestamp_seconds", BACKUPS)
     return lines(
         "Backups in trouble",
         "Failed, late and never successful backups. A step up dates the cause: look what was"
         " changed then.",
         (
-            (f"sum({s.failed()})", "Failed last"),
-            (f"sum({s.late()})", "Late"),
-            (_zero(s.never(), s.latest("consecutive_failures", BACKUPS)), "Never succeeded"),
+            (_zero(s.alerting(Health.FAILED), ended), "Failed last"),
+            (_zero(s.alerting(Health.LATE), ended), "Late"),
+            (_zero(s.alerting(Health.NEVER), ended), "Never succeeded"),
         ),
         unit="short",
         nothing="No backup yet.",

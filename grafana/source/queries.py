@@ -1,16 +1,21 @@
 """PromQL that the dashboards share: the alerts' rules, within what the variables choose.
 
-No rule file is needed: an alert's recording rules stand in the queries themselves.
+What an alert says of an item is the alert's own expression, so that both always say the same. No
+rule file is needed: recording rules stand in the queries themselves. Only what Prometheus remembers
+of items that the exporter has forgotten is missing here.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from deploy.prometheus.generate import rules
+from exporter.backup.health import Health
 from exporter.backup.model import ItemKey, VaultKey
 from exporter.config.types import read_duration
 from exporter.metrics.families import ITEM_FAMILIES, JOB_FAMILIES, VAULT_FAMILIES
@@ -23,15 +28,12 @@ SETTINGS: Final[dict[str, Any]] = yaml.safe_load(
 
 VAULT: Final = ", ".join(VaultKey._fields)
 KEY: Final = ", ".join(ItemKey._fields)
-THING: Final = f"{VAULT}, backup_management_type, item"
+THING: Final = f"{VAULT}, backup_management_type, protection_container, item"
 """What is protected; KEY adds what is done to it."""
-DOING: Final = f"{THING}, operation"
-"""The same without what some jobs do not name: container and backup type."""
 
 BACKUPS: Final = f'operation=~"{SETTINGS["backups"]}"'
 OTHERS: Final = f'operation!~"{SETTINGS["backups"]}"'
 RUNNING: Final = 'status=~"InProgress|Cancelling"'
-STOPPING: Final = ("DisableBackup", "DeleteBackupData", "UnRegister")
 
 _KNOWN: Final = {
     family.name: {*family.key, *family.labels}
@@ -43,6 +45,57 @@ _KNOWN: Final = {
 def seconds(duration: str) -> int:
     """A duration as Prometheus writes it."""
     return int(read_duration(duration).total_seconds())
+
+
+_ALERTS: Final = {
+    Health.NEVER: "AzureBackupNeverSucceeded",
+    Health.REPEATEDLY: "AzureBackupFailsRepeatedly",
+    Health.LATE: "AzureBackupLate",
+    Health.FAILED: "AzureBackupJobFailed",
+    Health.TASK: "AzureBackupTaskNotCompleted",
+    Health.WARNINGS: "AzureBackupCompletedWithWarnings",
+}
+"""What can be said of a backup, the worst first, and the alert that says it."""
+
+_STOPPED: Final = "azure_backup:protection_stopped_timestamp_seconds"
+
+
+class _Rules:
+    """The expressions of the rule file, each with all that it reads from recording rules.
+
+    But for what is stopped: that stands in many, is long, and has to be asked only once.
+    """
+
+    def __init__(self) -> None:
+        content = yaml.safe_load(rules(SETTINGS, remembers=False))
+        every = [rule for group in content["groups"] for rule in group["rules"]]
+        self._recorded: dict[str, str] = {}
+        for rule in every:
+            if "record" in rule:
+                self._recorded[rule["record"]] = self._whole(rule["expr"])
+        self._alerts = {rule["alert"]: rule["expr"] for rule in every if "alert" in rule}
+
+    def stopped(self) -> str:
+        """What is meant to have no backups."""
+        return self._recorded[_STOPPED]
+
+    def alert(self, name: str) -> str:
+        """When an alert fires, or would if it were not for a stop."""
+        return self._whole(self._alerts[name])
+
+    def _whole(self, expr: str) -> str:
+        muted = _UNLESS_STOPPED.sub("", expr)
+        return " ".join(_RECORDED.sub(lambda found: f"({self._recorded[found[0]]})", muted).split())
+
+
+_RECORDED: Final = re.compile(r"azure_backup:\w+(?![\w{\[])")
+_UNLESS_STOPPED: Final = re.compile(rf"unless on \([^)]*\) {_STOPPED}\b")
+_RULES: Final = _Rules()
+
+
+def state_number(health: Health) -> int:
+    """A number for Grafana: what is worse is more."""
+    return Health.WELL - health
 
 
 def late_limits() -> list[tuple[str, int]]:
@@ -108,68 +161,37 @@ class Scope:
 
     def stopped(self) -> str:
         """Things that are meant to have no backups: nothing newer says otherwise."""
-        ended = "last_success_timestamp_seconds"
-        stop = self.latest(ended, f'operation=~"{"|".join(STOPPING)}"', by=THING)
-        again = f'operation=~"{SETTINGS["backups"]}|ConfigureBackup|Undelete"'
-        return f"({stop} unless on ({THING}) ({self.latest(ended, again, by=THING)} > {stop}))"
+        return f"({self._within(_RULES.stopped())})"
 
     def protected(self, by: str = THING) -> str:
         """What has had a backup, good or bad, and is not stopped."""
         ended = self.latest("last_job_end_timestamp_seconds", BACKUPS, by=by)
         return f"({ended} unless on ({THING}) {self.stopped()})"
 
-    def _waits(self) -> str:
-        """Backups that were refused because another one of the item was running, and still is."""
-        code = f'error_code="{SETTINGS["already_running"]}"'
-        return (
-            f"({self.latest('last_job_error_info', BACKUPS, code)}"
-            f" and on ({DOING}) {self.latest('job_status', RUNNING, by=DOING)})"
+    def alerting(self, *healths: Health) -> str:
+        """Backups of which one of these things can be said, as the alerts say it."""
+        return f"(({self._alerting(*healths)}) unless on ({THING}) {self.stopped()})"
+
+    def _alerting(self, *healths: Health) -> str:
+        """The same, those that are stopped included: that is asked once for all."""
+        return " or ".join(
+            f"max by ({KEY}) ({self._within(_RULES.alert(_ALERTS[health]))})" for health in healths
         )
 
-    def failed(self) -> str:
-        """1 where the last backup failed, else 0; none where another one of the item runs on."""
-        status = self.latest("last_job_status", BACKUPS, with_status("Failed"))
-        return f"({status} unless on ({KEY}) {self._waits()})"
-
-    def late(self) -> str:
-        """1 where the newest good backup is too old for its type, else 0."""
-        ages = [
-            f"{self.age('last_success_timestamp_seconds', BACKUPS, types)} > bool {limit}"
-            for types, limit in late_limits()
-        ]
-        return f"(({' or '.join(ages)}) unless on ({THING}) {self.stopped()})"
-
-    def never(self) -> str:
-        """Backups without a single success, with their failures."""
-        good = self.latest("last_success_timestamp_seconds", BACKUPS)
-        return (
-            f"({self.latest('consecutive_failures', BACKUPS)} > 0 unless on ({KEY}) {good}"
-            f" unless on ({KEY}) {self._fuller_name_is_good()}"
-            f" unless on ({KEY}) {self._waits()}"
-            f" unless on ({THING}) {self.stopped()})"
-        )
-
-    def _fuller_name_is_good(self) -> str:
-        """Backups that failed before Azure knew their type or host, of items with a success."""
-        parts = []
-        for label, on in (
-            ("backup_type", f"{DOING}, protection_container"),
-            ("protection_container", DOING),
-        ):
-            failed = self.latest("consecutive_failures", BACKUPS, f'{label}=""')
-            good = self.latest("last_success_timestamp_seconds", BACKUPS, f'{label}!=""', by=on)
-            parts.append(f"{failed} and on ({on}) {good}")
-        return f"({' or '.join(parts)})"
+    def _within(self, expr: str) -> str:
+        """A rule's expression for what the variables choose, whichever job it was scraped by."""
+        scope = ", ".join(filter(None, [self.target, self.vault, self.item]))
+        job = f'job="{SETTINGS["job"]}"'
+        return expr.replace(job, scope).replace("job, subscription_id", "subscription_id")
 
     def worst(self) -> str:
         """The worst that can be said of each backup, as a number of ``look.STATES``."""
+        every = self.latest("last_job_status", BACKUPS)
         parts = [
-            f"{self.never()} * 0 + 5",
-            f"({self.late()} == 1) * 4",
-            f"({self.failed()} == 1) * 3",
-            f"({self._status('CompletedWithWarnings', BACKUPS)} == 1) * 2",
-            f"({self._status('Cancelled|Other|Failed', BACKUPS)} == 1) * 1",
-            f"{self._status('Completed', BACKUPS)} * 0",
+            f"{every} * 0 + {state_number(Health.ENDED)} and on ({THING}) {self.stopped()}",
+            *(f"({self._alerting(health)}) * 0 + {state_number(health)}" for health in _ALERTS),
+            f"({self._status('Completed|CompletedWithWarnings', BACKUPS)} == 1) * 0",
+            f"{every} * 0 + {state_number(Health.INCOMPLETE)}",
         ]
         return " or ".join(parts)
 

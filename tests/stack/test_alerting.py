@@ -137,7 +137,12 @@ def configure(path: Path, simulator: Simulator, *, keep: timedelta) -> None:
 
 def vault_labels(simulator: Simulator, vault: int) -> dict[str, str]:
     _, _, subscription, _, group, _, _, _, name = simulator.vault_ids[vault].split("/")
-    return {"subscription_id": subscription, "resource_group": group, "vault": name}
+    return {
+        "subscription_id": subscription,
+        "resource_group": group,
+        "vault_type": "RecoveryServices",
+        "vault": name,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +310,7 @@ def test_an_item_that_disappears_is_told_and_resolves_when_it_is_back(loop: Loop
             "job": JOB,
             **vault,
             "backup_management_type": "AzureIaasVM",
-            "protection_container": f"iaasvmcontainerv2;{vault['resource_group']};vm-4",
+            "protection_container": "iaasvmcontainerv2;rg;vm-4",
         }
         assert told.annotations["summary"] == f"vm-4 has disappeared from vault {vault['vault']}"
     finally:

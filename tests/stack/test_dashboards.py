@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.prometheus.generate import SETTINGS, rules
 from exporter.simulator import HttpError, MalformedJobs, Simulator, demo_fleet
 from tests.processes import ROOT, Daemon, wait_for
 from tests.stack.grafana.company import write_blocks
@@ -53,6 +54,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         write_config(config, simulator, [])
         settings = yaml.safe_load(config.read_text("utf-8"))
         settings["discovery"] = [{"management_group": "mg-demo"}]
+        settings["metrics"] = {"job_series": "all"}
         config.write_text(yaml.safe_dump(settings), "utf-8")
         with (
             serving(config, simulator.identity_environ) as exporter,
@@ -170,13 +172,14 @@ def rows_of(prometheus: Prometheus, title: str) -> float:
 
 def alerting(prometheus: Prometheus, alert: str) -> int:
     """For how many the alert's expression holds, whatever its `for`."""
-    rules = yaml.safe_load((ROOT / "deploy/prometheus/azure-backup.rules.yaml").read_text("utf-8"))
-    every = [rule for group in rules["groups"] for rule in group["rules"]]
+    settings = yaml.safe_load(SETTINGS.read_text("utf-8"))
+    content = yaml.safe_load(rules(settings, remembers=False))
+    every = [rule for group in content["groups"] for rule in group["rules"]]
     [expr] = [rule["expr"] for rule in every if rule.get("alert") == alert]
     # Prometheus runs without the rule file, as the dashboards must.
-    for rule in every:
+    for rule in reversed(every):
         if "record" in rule:
-            expr = expr.replace(rule["record"], f"({rule['expr']})")
+            expr = re.sub(rf"{rule['record']}\b(?!\[)", f"({rule['expr']})", expr)
     return len(prometheus.query(expr))
 
 

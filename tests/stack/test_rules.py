@@ -585,7 +585,7 @@ def promtool(
     Args:
         tests: As in promtool's files.
         tmp_path: For those files.
-        alert: Which one.
+        alert: Which one; empty for all.
         every: Between two evaluations.
         text: Other rules than those that are shipped.
     """
@@ -608,8 +608,9 @@ def promtool(
 def rules_of(alert: str, text: str) -> dict[str, Any]:
     """The alert with all that is recorded: the others would be evaluated for days as well."""
     content = yaml.safe_load(text)
+    alerts = [alert] if alert else list(ALERTS)
     groups = [
-        {**group, "rules": [one for one in group["rules"] if one.get("alert", alert) == alert]}
+        {**group, "rules": [one for one in group["rules"] if one.get("alert") in (None, *alerts)]}
         for group in content["groups"]
     ]
     return {"groups": [group for group in groups if group["rules"]]}
