@@ -361,6 +361,7 @@ def _trouble() -> Panel:
         nothing="No backup yet.",
         colors={"Failed last": ORANGE, "Late": RED, "Never succeeded": DARK_RED},
         steps=True,
+        every="10m",
     )
 
 

@@ -65,12 +65,14 @@ def lines(
     stacked: bool = False,
     bars: bool = False,
     steps: bool = False,
+    every: str = "",
 ) -> timeseries.Panel:
     """Lines over time.
 
     ``queries`` are PromQL and legend, ``colors`` go by legend. An alert's ``limit`` is drawn as a
     dashed line, and so are the series ``dashed`` (a regular expression), limits themselves. With
-    ``steps`` a value holds until the next one, as a last job's does.
+    ``steps`` a value holds until the next one, as a last job's does. A query that is dear is asked
+    for one instant ``every`` so long at most.
     """
     panel = (
         timeseries.Panel()
@@ -97,6 +99,8 @@ def lines(
             .sort(common.SortOrder.DESCENDING)
         )
     )
+    if every:
+        panel.interval(every)
     for ref, (expr, legend) in zip("ABCDEFGH", queries, strict=False):
         panel = panel.with_target(query(expr, legend, ref))
     if unit == "short":
