@@ -1,10 +1,12 @@
-"""Spans of time for people."""
+"""Spans of time and lists of names for people."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -23,3 +25,14 @@ def span(length: timedelta) -> str:
                 return f"{number} {unit} {smaller} {next_unit}"
         return f"{number} {unit}"
     return "0 s"
+
+
+def said_of_each(text: str, path: str) -> str:
+    """What is said of one resource as it would be of several: without its own path."""
+    return re.sub(re.escape(path), "each of them", text, flags=re.IGNORECASE)
+
+
+def names(of: Sequence[str], most: int = 3) -> str:
+    """Some names, and how many more there are, e.g. ``a, b, c and 7 more``."""
+    shown = ", ".join(of[:most])
+    return f"{shown} and {len(of) - most:,} more" if len(of) > most else shown

@@ -35,7 +35,9 @@ class Verdict(StrEnum):
 READER: Final = "Backup Reader"
 
 _NO_TOKEN: Final = "no token for "  # noqa: S105 - the start of a message
-_CHAIN: Final = "DefaultAzureCredential failed"
+NO_IDENTITY: Final = "DefaultAzureCredential failed"
+"""How azure-identity begins when nobody is signed in."""
+
 _WRONG_TENANT: Final = re.compile(
     "InvalidAuthenticationTokenTenant|AADSTS(?:50020|90002|90072|500011|700016)", re.IGNORECASE
 )
@@ -122,7 +124,7 @@ def judge(error: ArmError) -> Verdict:
         return Verdict.WRONG_TENANT
     signing_in = error.kind is ErrorKind.UNAUTHORIZED and text.startswith(_NO_TOKEN)
     # A chain of credentials tries hosts that need not be there.
-    if signing_in and way_of(text) and _CHAIN not in text:
+    if signing_in and way_of(text) and NO_IDENTITY not in text:
         return Verdict.NETWORK
     if error.kind is ErrorKind.FORBIDDEN and not _ROLE_CODES.fullmatch(code_of(text)):
         return Verdict.REFUSED

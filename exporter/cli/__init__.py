@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import io
+import logging
 import os
 import sys
 import threading
@@ -64,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _give_up_stdout()
         return complain(f"cannot write: {error.strerror}", FAULT)
+    finally:
+        for handler in logging.getLogger().handlers:
+            handler.flush()
     return code
 
 

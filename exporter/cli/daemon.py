@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from exporter import __version__
@@ -15,6 +16,7 @@ from exporter.cli.exits import BAD_CONFIG, FAULT, OK, complain
 from exporter.cli.logs import set_up_logging
 from exporter.clock import AzureClock
 from exporter.errors import ArmError, ConfigError
+from exporter.masking import masked
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
 from exporter.refresh.collector import Collector
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
     import socket
     from argparse import Namespace
     from collections.abc import Callable
+    from datetime import datetime
 
     from exporter.config import Config
+    from exporter.metrics.snapshot import Overview
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +114,8 @@ class Daemon:
         self._reloading = threading.Lock()
         self._ending = False
         self._exit_code = OK
+        self._reload_failure = ""
+        self._reload_failed_at: datetime | None = None
         self._policy_file = policy_file
         self._collector = self._new_collector(None)
 
@@ -130,7 +136,7 @@ class Daemon:
                 ready=lambda: self._collector.ready,
                 reload=self.reload if lifecycle else None,
                 clock=self._clock,
-                overview=lambda: self._collector.overview,
+                overview=self._overview,
             ),
             self._policy_file,
         )
@@ -191,11 +197,11 @@ class Daemon:
             try:
                 collector = self._new_collector(self._collector)
             except (ConfigError, ArmError) as error:
-                self._metrics.config_ok.set(0)
+                self._reload_failed(error)
                 log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - no trace
                 return str(error)
             except Exception as error:
-                self._metrics.config_ok.set(0)
+                self._reload_failed(error)
                 log.exception("reloading broke")
                 if self._collector.stopped:
                     self._broken()
@@ -204,6 +210,17 @@ class Daemon:
             collector.start(self._broken)
             log.info("the new configuration is in force")
             return ""
+
+    def _reload_failed(self, error: Exception) -> None:
+        self._metrics.config_ok.set(0)
+        self._reload_failure, self._reload_failed_at = masked(str(error)), self._clock.now()
+
+    def _overview(self) -> Overview:
+        return replace(
+            self._collector.overview,
+            reload_failure=self._reload_failure,
+            reload_failed_at=self._reload_failed_at,
+        )
 
     def _new_collector(self, previous: Collector | None) -> Collector:
         collector = Collector(
@@ -215,6 +232,7 @@ class Daemon:
             previous=previous,
         )
         self._metrics.config_ok.set(1)
+        self._reload_failure = ""
         self._metrics.config_loaded_at.set(self._clock.now().timestamp())
         return collector
 

@@ -68,8 +68,12 @@ class Overview:
         portal: Base URL of the Azure portal; empty when not known.
         searches: The discovery entries.
         fill: The first fill.
+        reload_failure: Why the newest configuration cannot be used; empty if it is in force.
+        reload_failed_at: When that was found.
     """
 
     portal: str = ""
     searches: tuple[SearchSnapshot, ...] = ()
     fill: FillProgress = field(default_factory=FillProgress)
+    reload_failure: str = ""
+    reload_failed_at: datetime | None = None

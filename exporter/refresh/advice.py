@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from exporter.azure.verdicts import registration
+from exporter.azure.verdicts import NO_IDENTITY, registration
 from exporter.errors import ErrorKind
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ def advice_on(error: ArmError, scope: str, by_kind: Mapping[ErrorKind, str] = AD
         scope: ARM path that was read.
         by_kind: One of the tables above.
     """
+    if error.kind is ErrorKind.UNAUTHORIZED and NO_IDENTITY in str(error):
+        return (
+            "sign in: run `az login` as the user who runs the exporter, or set azure.credential to"
+            " a managed identity, a workload identity or a service principal"
+        )
     if command := registration(str(error), scope):
         return f"check the subscription id; if it is right, register it with `{command}`"
     return by_kind[error.kind].format(scope=scope)

@@ -22,6 +22,7 @@ from exporter.errors import ArmError, ErrorKind, NotNowError
 from exporter.metrics.snapshot import VaultSnapshot
 from exporter.refresh.advice import advice_on
 from exporter.refresh.details import VaultDetails, names_of
+from exporter.words import said_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -314,7 +315,8 @@ class VaultRefresher:
             # The first time of each vault is told by the first fill, in one line for many.
             level = logging.DEBUG if state.up is None else logging.INFO
             jobs = len(state.history.jobs)
-            log.log(level, "vault is read", extra={**self._names, "jobs": jobs})
+            alike = "vaults are read"
+            log.log(level, "vault is read", extra={**self._names, "jobs": jobs, "alike": alike})
         state.up, state.failure = True, None
         state.refreshed_at, state.data_since = refreshed_at, data_since
         self._failed_kind = None
@@ -335,10 +337,11 @@ class VaultRefresher:
         self._wanting()
         failure = f"{error}. What to do: {advice_on(error, self.vault.path)}."
         if error.kind is not self._failed_kind:
+            alike = f"vaults cannot be read: {said_of_each(failure, self.vault.path)}"
             log.warning(
                 "vault cannot be read: %s",
                 failure,
-                extra={**self._names, "kind": error.kind.value},
+                extra={**self._names, "kind": error.kind.value, "alike": alike},
             )
         state.up, state.failure, state.filled = False, failure, True
         self._failed_kind = error.kind

@@ -78,7 +78,7 @@ def test_without_a_token_the_page_is_served_and_says_why(tmp_path: Path) -> None
             assert list(serve.samples("azure_backup_vault_up").values()) == [0]
             kinds = serve.samples("azure_backup_vault_refresh_errors_total")
             assert [kind for kind, count in kinds.items() if count and "unauthorized" in kind]
-            assert "no token for" in serve.log
+            wait_for("the reason", lambda: "no token for" in serve.log)
             assert "check azure.credential" in serve.log
 
 

@@ -20,6 +20,14 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 HOSTILE = ["<script>alert(1)</script>", "\u202egnp.exe", "x" * 300, '"><img src=x onerror=y>']
 
 
+LONG = (
+    "no token for https://management.azure.com/.default: DefaultAzureCredential failed to retrieve"
+    " a token from the included credentials. Attempted credentials: "
+    + "EnvironmentCredential: EnvironmentCredential authentication unavailable; " * 8
+    + "What to do: sign in: run `az login`."
+)
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
     """The same page as a phone and as a screen show it, light and dark."""
@@ -30,10 +38,12 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[st
     runs = a_running_job(detail=a_detail(progress_ratio=0.4))
     now = SystemClock().now()
     with running() as server:
-        publish = server.store.show([a_vault(), a_vault(name="y" * 60)])
+        broken = a_vault(name="broken")
+        publish = server.store.show([a_vault(), a_vault(name="y" * 60), broken])
         publish(a_snapshot(*failed, runs, refreshed_at=now))
         reason = "403 Forbidden. What to do: assign a role."
         publish(a_snapshot(vault=a_vault(name="y" * 60), up=False, failure=reason))
+        publish(a_snapshot(vault=broken, up=False, failure=LONG))
         looks = {
             "light": {"width": 1200, "scheme": "light"},
             "dark": {"width": 1200, "scheme": "dark"},
@@ -61,8 +71,16 @@ def test_hostile_names_are_text(seen: dict[str, dict[str, Any]]) -> None:
 def test_the_state_comes_first_and_the_fix_with_it(seen: dict[str, dict[str, Any]]) -> None:
     page = seen["light"]
 
-    assert page["title"].startswith("1 of 2 vaults cannot be read.")
+    assert page["title"].startswith("4 of 4 items are failing; 2 of 3 vaults cannot be read.")
     assert "What to do: assign a role." in page["text"]
+    assert "What to do: sign in: run `az login`." in page["text"]
+
+
+def test_a_long_error_breaks_no_table(seen: dict[str, dict[str, Any]]) -> None:
+    """Columns were so narrow that a state stood there as "La/st/re/ad"."""
+    for page in seen.values():
+        assert page["narrowest"] >= 60
+        assert LONG[:200] not in page["text"]
 
 
 def test_a_screen_reader_finds_its_way(seen: dict[str, dict[str, Any]]) -> None:

@@ -37,8 +37,9 @@ def test_all_is_well() -> None:
     view = a_view(a_snapshot(a_job()))
 
     assert view.tone == "good"
-    assert view.verdict == "The only vault is read and fresh; the oldest data are 0 s old."
-    assert view.summary == "1 item, all well."
+    assert view.verdict == (
+        "The only item is well; the only vault is read and fresh, the oldest data 0 s old."
+    )
     assert not view.items.lines
 
 
@@ -54,7 +55,7 @@ def test_a_vault_that_is_down_comes_first_with_its_fix() -> None:
 
 @pytest.mark.parametrize(("minutes", "tone"), [(15, "good"), (16, "bad")])
 def test_data_are_old_beyond_three_intervals(minutes: int, tone: str) -> None:
-    view = a_view(a_snapshot(refreshed_at=NOW - timedelta(minutes=minutes)))
+    view = a_view(a_snapshot(a_job(), refreshed_at=NOW - timedelta(minutes=minutes)))
 
     assert view.tone == tone
 
@@ -107,10 +108,11 @@ def test_the_worst_comes_first_in_the_words_of_alerts_and_dashboards() -> None:
         ("cancelled", "Not completed", "warn"),
     ]
     assert view.items.lines[5].tasks == "Transfer: Failed"
-    assert view.summary == (
-        "Of 9 items: 4 failing, 1 late, 1 with a task not completed, 1 with warnings and"
+    assert view.verdict == (
+        "4 of 9 items are failing, 1 late, 1 with a task not completed, 1 with warnings and"
         " 1 not completed."
     )
+    assert view.tone == "bad"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,7 @@ def test_searches_and_the_first_fill() -> None:
 
     view = a_view(a_snapshot(), overview=Overview(searches=(search,), fill=fill))
 
-    assert view.verdict == "A search for vaults fails."
+    assert (view.tone, view.verdict) == ("bad", "A search for vaults fails.")
     assert [(line.scope, line.fix) for line in view.searches] == [("/s", "y.")]
     assert "300 of 1,000 vaults read, 40 details wait; about 2 h left" in view.filling
     endless = Overview(fill=replace(fill, read=1000, ends_at=None))
@@ -278,3 +280,129 @@ def test_a_failure_under_a_shorter_name_does_not_say_never() -> None:
 
     assert items(a_view(a_snapshot(full, failed))) == [("msdb", "Failed")]
     assert items(a_view(a_snapshot(failed))) == [("msdb", "Never succeeded")]
+
+
+FAILED = a_job("f", item="fails", protection_container="f", status="Failed", ended=hours_ago(2))
+GOOD_BEFORE = a_job("g", item="fails", protection_container="f", ended=hours_ago(25))
+WARNS = a_job("w", item="warns", protection_container="w", status="CompletedWithWarnings")
+LATE = a_job("l", item="late", protection_container="l", ended=hours_ago(31))
+STOPS = a_job("d", item="gone", protection_container="d", operation="DeleteBackupData")
+UNREAD = VaultSnapshot(vault=a_vault(name="new"), refresh_interval=timedelta(minutes=5))
+FILLING = Overview(fill=FillProgress(vaults=3, read=3, details=7))
+BROKEN = a_snapshot(vault=a_vault(name="vault-z"), **DOWN)
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "overview", "tone", "sentence"),
+    [
+        (
+            [a_snapshot(a_job()), a_snapshot(a_job(), vault=a_vault(name="b"))],
+            Overview(),
+            "good",
+            "All 2 items are well; all 2 vaults are read and fresh, the oldest data 0 s old.",
+        ),
+        (
+            [a_snapshot(a_job(), GOOD_BEFORE, FAILED)],
+            Overview(),
+            "warn",
+            "1 of 2 items is failing.",
+        ),
+        ([a_snapshot(a_job(), LATE)], Overview(), "bad", "1 of 2 items is late."),
+        ([a_snapshot(a_job(), WARNS)], Overview(), "warn", "1 of 2 items is with warnings."),
+        ([a_snapshot(a_job(), STOPS)], Overview(), "bad", "1 of 2 items is stopped within a day."),
+        (
+            [a_snapshot(a_job(), LATE), BROKEN],
+            Overview(),
+            "bad",
+            "1 of 2 items is late; 1 of 2 vaults cannot be read.",
+        ),
+        ([a_snapshot()], Overview(), "warn", "No finished job is known yet; the only vault is"),
+        ([UNREAD], Overview(), "warn", "0 of 1 vault read so far."),
+        ([], Overview(), "warn", "No vault is read."),
+        (
+            [a_snapshot(a_job(), WARNS), UNREAD],
+            Overview(),
+            "warn",
+            "1 of 2 vaults read so far; 1 of 2 items is with warnings.",
+        ),
+        ([a_snapshot(a_job(), LATE), UNREAD], Overview(), "bad", "1 of 2 items is late."),
+        (
+            [a_snapshot(a_job())],
+            FILLING,
+            "warn",
+            "The first fill goes on, 7 details still wait.",
+        ),
+        (
+            [a_snapshot(a_job())],
+            Overview(reload_failure="config.yaml: 1 problem(s)", reload_failed_at=hours_ago(1)),
+            "warn",
+            "The new configuration cannot be used, and the old one goes on.",
+        ),
+    ],
+)
+def test_the_first_sentence_is_the_worst_of_backups_and_vaults(
+    snapshots: list[VaultSnapshot], overview: Overview, tone: str, sentence: str
+) -> None:
+    view = a_view(*snapshots, overview=overview)
+    page = render(view, telemetry_path="/metrics").decode()
+
+    assert view.tone == tone
+    assert view.verdict.startswith(sentence)
+    assert f"<title>{view.verdict}" in page
+    assert f'<div class="verdict {tone}">' in page
+    assert ("are read and fresh" in view.verdict or "is read and fresh" in view.verdict) is (
+        "well" in view.verdict or "No finished" in view.verdict
+    )
+
+
+def test_what_one_vault_is_like_changes_nothing_of_the_first_sentence() -> None:
+    other = a_snapshot(a_job(), vault=a_vault(name="b"))
+    late = a_snapshot(LATE)
+
+    view = a_view(late, other, vault="b")
+
+    assert view.verdict == "1 of 2 items is late."
+    assert view.summary == "1 item in b, all well."
+
+
+def test_vaults_that_fail_for_one_reason_are_one_row() -> None:
+    def down(name: str, failure: str) -> VaultSnapshot:
+        vault = a_vault(name=name)
+        return a_snapshot(vault=vault, up=False, failure=failure.format(path=vault.path.upper()))
+
+    refused = "network: connection refused. What to do: check DNS."
+    forbidden = "403 no right over {path}. What to do: assign a role on {path}."
+    vaults = [down(f"n{n}", refused) for n in range(10)] + [down(f"f{n}", forbidden) for n in "ab"]
+
+    view = a_view(*vaults, down("other", "timeout. What to do: wait."), a_snapshot(a_job()))
+
+    rows = [(line.many or line.name, line.reason, line.fix) for line in view.vaults.lines]
+    assert rows == [
+        ("2 vaults", "403 no right over each of them.", "assign a role on each of them."),
+        ("10 vaults", "network: connection refused.", "check DNS."),
+        ("other", "timeout.", "wait."),
+        ("vault-a", "", ""),
+    ]
+    page = render(view, telemetry_path="/metrics").decode()
+    assert "n0, n1, n2, n3, n4, n5, n6, n7, n8, n9" in page
+
+
+def test_a_configuration_that_cannot_be_used_is_told_with_its_problems() -> None:
+    fault = "config.yaml: 1 problem(s)\n  azur: unknown key; did you mean <azure>?"
+    overview = Overview(reload_failure=fault, reload_failed_at=hours_ago(0.5))
+
+    page = render(a_view(a_snapshot(a_job()), overview=overview), telemetry_path="/m").decode()
+
+    assert "For 30 min the new configuration could not be used" in page
+    assert "did you mean &lt;azure&gt;?" in page
+
+
+def test_a_long_reason_folds_and_a_short_one_does_not() -> None:
+    long = a_snapshot(vault=a_vault(name="l"), up=False, failure="x" * 500 + ". What to do: y.")
+    short = a_snapshot(vault=a_vault(name="s"), up=False, failure="403. What to do: z.")
+
+    page = render(a_view(long, short), telemetry_path="/metrics").decode()
+
+    assert f"<summary><bdi>{'x' * 120} …</bdi></summary><bdi>{'x' * 500}.</bdi>" in page
+    assert "<small><bdi>403.</bdi></small>" in page
+    assert page.index("<b>What to do:</b> <bdi>y.</bdi>") < page.index("x" * 500)

@@ -12,14 +12,17 @@ from exporter.backup.model import RUNNING_STATUSES
 from exporter.words import span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exporter.backup.model import BackupJob, ItemKey, Vault
-    from exporter.metrics.snapshot import SearchSnapshot, VaultSnapshot
+    from exporter.metrics.snapshot import Overview, SearchSnapshot, VaultSnapshot
     from exporter.web.status.items import Judged
 
 _FRESH_INTERVALS: Final = 3
 _FRESH: Final = timedelta(minutes=1)
 _UNKNOWN: Final = "–"  # noqa: RUF001 - a dash in a table
 _ADVICE: Final = " What to do: "
+_SHORT: Final = 120
 
 
 def health_tone(health: Health) -> str:
@@ -79,10 +82,12 @@ def vault_line(snapshot: VaultSnapshot, now: datetime, portal: str) -> Line:
         tone=tone,
         texts={
             "name": snapshot.vault.name,
+            "many": "",
             "group": snapshot.vault.resource_group,
             "subscription": snapshot.vault.subscription_id,
             "state": words,
             "reason": reason,
+            "short": shortened(reason),
             "fix": fix,
             "age": ago(snapshot.refreshed_at, now),
             "items": f"{len(rollup.items):,}" if rollup else _UNKNOWN,
@@ -92,6 +97,51 @@ def vault_line(snapshot: VaultSnapshot, now: datetime, portal: str) -> Line:
             "jobs": link and f"{link}/backupJobs",
         },
     )
+
+
+def vaults_line(group: Sequence[VaultSnapshot], failure: str, now: datetime) -> Line:
+    """Several vaults that cannot be read for one reason.
+
+    Args:
+        group: The vaults, in order.
+        failure: What is said of each of them.
+        now: For ages.
+    """
+    reason, _, fix = failure.partition(_ADVICE)
+    named = [one.vault.name for one in group]
+    newest = max((one.refreshed_at for one in group if one.refreshed_at), default=None)
+    return Line(
+        tone="bad",
+        texts={
+            "name": "",
+            "many": f"{len(group):,} vaults",
+            "names": ", ".join(named),
+            "group": "",
+            "state": _STATES["down"][1],
+            "reason": reason,
+            "short": shortened(reason),
+            "fix": fix,
+            "age": ago(newest, now),
+            "items": _UNKNOWN,
+            "running": _UNKNOWN,
+            "waiting": _UNKNOWN,
+            "portal": "",
+            "jobs": "",
+        },
+    )
+
+
+def reload_line(overview: Overview, now: datetime) -> Line | None:
+    """A configuration that cannot be used; None if there is none."""
+    if not overview.reload_failure:
+        return None
+    since = span(now - overview.reload_failed_at) if overview.reload_failed_at else ""
+    return Line(tone="warn", texts={"since": since, "reason": overview.reload_failure})
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long text, which folds away; empty for one that is short enough."""
+    return f"{text[:_SHORT].rstrip()} …" if len(text) > _SHORT * 3 // 2 else ""
 
 
 def search_line(search: SearchSnapshot, now: datetime) -> Line:
@@ -109,6 +159,7 @@ def search_line(search: SearchSnapshot, now: datetime) -> Line:
             "source": search.source,
             "state": words,
             "reason": reason,
+            "short": shortened(reason),
             "fix": fix,
             "age": ago(search.found_at, now),
             "vaults": _UNKNOWN if search.vaults is None else f"{search.vaults:,}",

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exporter.backup.health import Health
-from exporter.metrics.fill import ENDLESS
 from exporter.web.status.items import Judged, judge
 from exporter.web.status.lines import (
     Line,
     item_line,
     job_line,
+    reload_line,
     running_jobs,
     search_line,
     vault_line,
     vault_state,
+    vaults_line,
 )
-from exporter.words import span
+from exporter.web.status.verdict import counted, filling, joined, verdict
+from exporter.words import said_of_each
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,9 +60,10 @@ class StatusView:
     Attributes:
         query: What was asked for.
         tone: ``good``, ``warn`` or ``bad``: that of the verdict.
-        verdict: Whether everything is read and fresh, in one sentence.
-        summary: How the items are, in another.
+        verdict: The worst of backups and vaults, in one sentence.
+        summary: How the items of the one vault are that was asked for; else empty.
         filling: How far the first fill is; empty when it is done.
+        reload: The configuration that cannot be used; None where the newest one is in force.
         searches: Discovery entries.
         vaults: The worst first.
         items: The worst first.
@@ -72,6 +75,7 @@ class StatusView:
     verdict: str
     summary: str
     filling: str
+    reload: Line | None
     searches: Sequence[Line]
     vaults: Part
     items: Part
@@ -98,15 +102,19 @@ def status_view(
     everywhere = list(snapshots)
     name = query.vault.lower()
     vaults = [one for one in everywhere if not name or one.vault.name.lower() == name]
-    judged = [one for vault in vaults for one in judge(vault, now)]
+    everything = [one for vault in everywhere for one in judge(vault, now)]
+    chosen = {one.vault.id for one in vaults}
+    judged = [one for one in everything if one.vault.vault.id in chosen] if name else everything
     shown = judged if query.show else [one for one in judged if one.health < Health.ENDED]
-    tone, verdict = _verdict(everywhere, overview, now)
+    # The first sentence is about all vaults, whichever are shown.
+    found = verdict(everywhere, (one.health for one in everything), overview, now)
     return StatusView(
         query=query,
-        tone=tone,
-        verdict=verdict,
-        summary=_summary(vaults, judged, query),
-        filling=_filling(overview, fill_left),
+        tone=found.tone,
+        verdict=found.sentence,
+        summary=_summary(vaults, judged, query) if name else "",
+        filling=filling(overview, fill_left),
+        reload=reload_line(overview, now),
         searches=[search_line(one, now) for one in overview.searches],
         vaults=_vaults(vaults, overview.portal, query, now),
         items=_items(shown, overview.portal, query, now),
@@ -119,9 +127,18 @@ def _vaults(vaults: list[VaultSnapshot], portal: str, query: Query, now: datetim
         return _STATES.index(vault_state(one, now)), one.vault.name.lower()
 
     ordered = sorted(vaults, key=order)
-    start, page, pages = _cut(len(ordered), query.vaults)
-    lines = [vault_line(one, now, portal) for one in ordered[start : start + PER_PAGE]]
-    return Part(lines=lines, total=len(ordered), first=start + 1, page=page, pages=pages)
+    alike: dict[str, list[VaultSnapshot]] = {}
+    for one in ordered:
+        # What they have in common is told once; but each vault that is read has a line of its own.
+        about = said_of_each(one.failure, one.vault.path) if one.failure else one.vault.id
+        alike.setdefault(about, []).append(one)
+    rows = list(alike.items())
+    start, page, pages = _cut(len(rows), query.vaults)
+    lines = [
+        vault_line(group[0], now, portal) if len(group) == 1 else vaults_line(group, about, now)
+        for about, group in rows[start : start + PER_PAGE]
+    ]
+    return Part(lines=lines, total=len(rows), first=start + 1, page=page, pages=pages)
 
 
 def _items(items: list[Judged], portal: str, query: Query, now: datetime) -> Part:
@@ -155,30 +172,6 @@ def _cut(total: int, page: int) -> tuple[int, int, int]:
     return (page - 1) * PER_PAGE, page, pages
 
 
-def _verdict(vaults: list[VaultSnapshot], overview: Overview, now: datetime) -> tuple[str, str]:
-    states = Counter(vault_state(one, now) for one in vaults)
-    failed = sum(one.up is False for one in overview.searches)
-    total = sum(states.values())
-    problems = []
-    if states["down"]:
-        problems.append(f"{states['down']:,} of {_vault_word(total)} cannot be read")
-    if states["old"]:
-        problems.append(f"the data of {_vault_word(states['old'])} are old")
-    if failed:
-        problems.append("a search for vaults fails" if failed == 1 else f"{failed:,} searches fail")
-    if problems:
-        return "bad", f"{_capital(_joined(problems))}."
-    if not total:
-        searching = any(one.up is None for one in overview.searches)
-        found = "The search for vaults has not ended yet." if searching else "No vault is read."
-        return "warn", found
-    if states["unread"]:
-        return "warn", f"{total - states['unread']:,} of {_vault_word(total)} read so far."
-    oldest = min(one.refreshed_at for one in vaults if one.refreshed_at)
-    whole = "The only vault is" if total == 1 else f"All {_vault_word(total)} are"
-    return "good", f"{whole} read and fresh; the oldest data are {span(now - oldest)} old."
-
-
 def _summary(vaults: list[VaultSnapshot], judged: list[Judged], query: Query) -> str:
     where = f" in {query.vault}" if query.vault else ""
     if query.vault and not vaults:
@@ -186,46 +179,6 @@ def _summary(vaults: list[VaultSnapshot], judged: list[Judged], query: Query) ->
     if not judged:
         return f"No finished job is known{where} yet."
     healths = Counter(one.health for one in judged)
-    failing = sum(
-        healths[one] for one in (Health.NEVER, Health.REPEATEDLY, Health.RESTORE, Health.FAILED)
-    )
-    found = [
-        f"{number:,} {words}"
-        for number, words in (
-            (failing, "failing"),
-            (healths[Health.LATE], "late"),
-            (healths[Health.STOPPED], "stopped within a day"),
-            (healths[Health.TASK], "with a task not completed"),
-            (healths[Health.WARNINGS], "with warnings"),
-            (healths[Health.INCOMPLETE], "not completed"),
-        )
-        if number
-    ]
     total = f"{len(judged):,} item{'s' * (len(judged) != 1)}{where}"
-    return f"Of {total}: {_joined(found)}." if found else f"{total}, all well."
-
-
-def _filling(overview: Overview, left: timedelta | None) -> str:
-    fill = overview.fill
-    if fill.done or not fill.vaults:
-        return ""
-    if left is not None:
-        outlook = f"about {span(left)} left under the read budget"
-    else:
-        outlook = ENDLESS if fill.endless else "the time left is not known yet"
-    return (
-        f"The first fill goes on: {fill.read:,} of {_vault_word(fill.vaults)} read,"
-        f" {fill.details:,} details wait; {outlook}."
-    )
-
-
-def _vault_word(number: int) -> str:
-    return f"{number:,} vault{'s' * (number != 1)}"
-
-
-def _joined(parts: list[str]) -> str:
-    return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
+    found = counted(healths)
+    return f"Of {total}: {joined(found)}." if found else f"{total}, all well."

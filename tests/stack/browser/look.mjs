@@ -36,6 +36,11 @@ const contrast = () => {
   return lowest;
 };
 
+// The narrowest cell with a text, which would be broken letter by letter.
+const narrowest = () => Math.min(...[...document.querySelectorAll('tbody th, tbody td')]
+  .filter((cell) => cell.innerText.trim().length > 3)
+  .map((cell) => cell.clientWidth));
+
 const seen = [];
 try {
   for (const { url, width, scheme, picture } of jobs) {
@@ -68,6 +73,7 @@ try {
       background: await page.evaluate(() => getComputedStyle(document.body).backgroundColor),
       widths: await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]),
       contrast: await page.evaluate(contrast),
+      narrowest: await page.evaluate(narrowest),
       complaints, requests, focus,
     });
     await page.close();
