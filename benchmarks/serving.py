@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _LONGEST_SECONDS: Final = 300.0
-_LISTENING: Final = re.compile(rb"listening.* port=(\d+)")
+_LISTENING: Final = re.compile(rb"listening.* address=\S+:(\d+)")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def full_page(vaults: int, jobs: int) -> Start:
 def process_memory(vaults: int, jobs: int, refreshes: tuple[int, int]) -> Figure:
     """Memory after some refreshes and after many, with series for every job of the look-back."""
     ids = [vault.id for vault in sized_fleet(vaults, jobs).vaults]
-    more = "metrics: {window: 8d}\nrefresh: {interval: 5s}\n"
+    more = "metrics: {window: 8d, job_series: all}\nrefresh: {interval: 5s}\n"
     with (
         azure(vaults, jobs) as service,
         serving(config_text(service.url, ids, _CONCURRENCY) + more, service.environ) as exporter,

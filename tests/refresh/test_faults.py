@@ -212,7 +212,7 @@ def test_fifty_thousand_jobs_in_one_vault(monkeypatch: pytest.MonkeyPatch) -> No
         vaults=1, jobs=50_000, jobs_per_item=1000, every=timedelta(minutes=11), anchor=NOW
     )
     with steered(monkeypatch, fleet, page_size=5000) as stage:
-        stage.configure(metrics="{max_job_series: 100}")
+        stage.configure(metrics="{max_job_series: 100, job_series: all}")
         reads = stage.refresh()
 
         assert sum(api == "list" for api, _, _ in reads) == 10

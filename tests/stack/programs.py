@@ -62,6 +62,7 @@ def write_config(path: Path, simulator: Simulator, vault_ids: Sequence[str]) -> 
             "read_budget": {"requests": 1_000_000, "per": "1h"},
         },
         "refresh": {"interval": "1s"},
+        "metrics": {"job_series": "all"},
         "vaults": [{"id": vault_id} for vault_id in vault_ids],
     }
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")

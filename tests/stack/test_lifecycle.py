@@ -105,5 +105,5 @@ def test_without_a_token_it_says_so_and_still_serves(
 ) -> None:
     with serving(config, {**simulator.identity_environ, **broken}) as exporter:
         assert values(exporter, UP) == [0]
-        assert "no token" in exporter.log
+        wait_for("the reason", lambda: "no token" in exporter.log)
         assert_ends_within_two_seconds(exporter, signal.SIGTERM)
