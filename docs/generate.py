@@ -72,12 +72,16 @@ def job_keys() -> str:
 
 def alert_table() -> str:
     """Every alert with its severity, how long it must hold, and what it says."""
-    rules = yaml.safe_load((ROOT / "deploy/prometheus/azure-backup.rules.yaml").read_text("utf-8"))
+    folder = ROOT / "deploy/prometheus"
+    rules = yaml.safe_load((folder / "azure-backup.rules.yaml").read_text("utf-8"))
+    settings = yaml.safe_load((folder / "settings.yaml").read_text("utf-8"))
     lines = ["| alert | severity | after | says |", "| --- | --- | ---: | --- |"]
     for rule in (rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule):
         says = re.sub(r"\{\{ with .*? \}\}.*?\{\{ end \}\}", "", rule["annotations"]["summary"])
         says = re.sub(r"\{\{ \$(?:labels\.)?(\w+).*? \}\}", r"*\1*", says)
         name, after = rule["alert"], rule.get("for", "at once")
+        if "azure_backup:vault_down" in rule["expr"]:
+            after = settings["vault_down"]
         lines.append(
             f"| [{name}](runbooks.md#{name.lower()}) | {rule['labels']['severity']} | {after}"
             f" | {says} |"

@@ -95,10 +95,6 @@ def rules(settings: dict[str, Any], *, remembers: bool = True) -> str:
         found = selector(f"azure_backup_{family}", matchers)
         return f"max by ({by}) (last_over_time({found}[{settings['bridge']}]))"
 
-    def risen(kinds: str) -> str:
-        errors = selector("azure_backup_vault_refresh_errors_total", {"kind": kinds})
-        return f"sum by ({_WORDS['VAULT']}) (increase({errors}[30m])) > 0"
-
     def remembered(rule: str, by: str, **matchers: str | list[str]) -> str:
         """What the rule itself said last, over restarts of Prometheus for up to a day."""
 
@@ -143,7 +139,6 @@ def rules(settings: dict[str, Any], *, remembers: bool = True) -> str:
             "failing": failing,
             "latest": latest,
             "now": now,
-            "risen": risen,
             "seconds": _seconds,
             "not_": _Not,
         }

@@ -317,6 +317,12 @@ def _errors(snapshot: VaultSnapshot) -> Iterator[Sample]:
         yield (kind.value,), snapshot.errors.get(kind, 0)
 
 
+def _down(snapshot: VaultSnapshot) -> Iterator[Sample]:
+    if snapshot.up is not None:
+        for kind in ErrorKind:
+            yield (kind.value,), int(kind is snapshot.failed_kind)
+
+
 def _vault_info(snapshot: VaultSnapshot) -> Iterable[Sample]:
     vault = snapshot.vault
     return (((vault.location, vault.sku, vault.redundancy), 1),)
@@ -347,6 +353,13 @@ VAULT_FAMILIES: Final = (
         "vault_up",
         "1 if the last refresh read the vault's jobs, 0 if it failed.",
         lambda snapshot: _value(snapshot.up),
+    ),
+    _vault(
+        "vault_down",
+        "Why the vault is down: 1 for the kind of the newest failure, 0 for the others; all 0 while"
+        " it is up.",
+        _down,
+        "kind",
     ),
     _vault(
         "vault_last_refresh_success_timestamp_seconds",

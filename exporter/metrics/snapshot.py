@@ -23,7 +23,8 @@ class VaultSnapshot:
         refresh_duration: Of the last refresh, well or badly ended; None before the first.
         refresh_interval: The interval in effect.
         errors: Failed refreshes since the start, by kind.
-        failure: Why it is down, for people; None while it is up.
+        failed_kind: Why it is down; None while it is up.
+        failure: The same for people.
         details_pending: Jobs whose detail waits; None while nothing is known.
         rollup: What its series say; None while nothing is known, or when it is too old.
     """
@@ -34,6 +35,7 @@ class VaultSnapshot:
     refreshed_at: datetime | None = None
     refresh_duration: timedelta | None = None
     errors: Mapping[ErrorKind, int] = field(default_factory=dict)
+    failed_kind: ErrorKind | None = None
     failure: str | None = None
     details_pending: int | None = None
     rollup: Rollup | None = None

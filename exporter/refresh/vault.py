@@ -52,7 +52,8 @@ class VaultState:
         data_since: The same as monotonic time, which tells their age also when the clock is set.
         refresh_duration: Of the last refresh.
         errors: Failed refreshes by kind.
-        failure: Why it is down, for people; None while it is up.
+        failed_kind: Why it is down; None while it is up.
+        failure: The same for people.
         details_pending: Details that wait.
         ended: Finished jobs by the hour in which they ended, since 1970; kept until it is filled.
         waiting: Details of failed and newest jobs that wait for the budget, likewise.
@@ -66,6 +67,7 @@ class VaultState:
     data_since: float = float("-inf")
     refresh_duration: timedelta | None = None
     errors: Counter[ErrorKind] = field(default_factory=Counter)
+    failed_kind: ErrorKind | None = None
     failure: str | None = None
     details_pending: int | None = None
     ended: Counter[int] = field(default_factory=Counter)
@@ -133,7 +135,6 @@ class VaultRefresher:
         self._changing = threading.RLock()
         self.served_at = float("-inf")
         self._retired = False
-        self._failed_kind: ErrorKind | None = None
 
     @property
     def name(self) -> str:
@@ -157,7 +158,7 @@ class VaultRefresher:
     @property
     def suspect(self) -> bool:
         """Whether the last refresh hung: the next may hold up others."""
-        return self._failed_kind is ErrorKind.TIMEOUT or self._details.hung
+        return self.state.failed_kind is ErrorKind.TIMEOUT or self._details.hung
 
     def next_turn(self, started: float) -> float:
         """Monotonic time of the refresh after one that began at ``started``."""
@@ -272,6 +273,7 @@ class VaultRefresher:
             refresh_duration=state.refresh_duration,
             refresh_interval=timedelta(seconds=self._lists.interval_in_effect()),
             errors=dict(state.errors),
+            failed_kind=state.failed_kind,
             failure=state.failure,
             details_pending=state.details_pending if known else None,
             rollup=roll_up(self.vault, state.history, now, self._settings) if known else None,
@@ -317,9 +319,8 @@ class VaultRefresher:
             jobs = len(state.history.jobs)
             alike = "vaults are read"
             log.log(level, "vault is read", extra={**self._names, "jobs": jobs, "alike": alike})
-        state.up, state.failure = True, None
+        state.up, state.failed_kind, state.failure = True, None, None
         state.refreshed_at, state.data_since = refreshed_at, data_since
-        self._failed_kind = None
 
     def _postponed(self, postponed: NotNowError) -> None:
         """Nothing could be asked. That is no fault until the data are too old to stand for now."""
@@ -336,15 +337,14 @@ class VaultRefresher:
         state.waiting = Counter()
         self._wanting()
         failure = f"{error}. What to do: {advice_on(error, self.vault.path)}."
-        if error.kind is not self._failed_kind:
+        if error.kind is not state.failed_kind:
             alike = f"vaults cannot be read: {said_of_each(failure, self.vault.path)}"
             log.warning(
                 "vault cannot be read: %s",
                 failure,
                 extra={**self._names, "kind": error.kind.value, "alike": alike},
             )
-        state.up, state.failure, state.filled = False, failure, True
-        self._failed_kind = error.kind
+        state.up, state.failed_kind, state.failure, state.filled = False, error.kind, failure, True
 
     @property
     def _names(self) -> dict[str, str]:

@@ -76,7 +76,7 @@ def test_a_vault_that_was_never_read_says_so_and_nothing_else() -> None:
         VaultSnapshot(vault=a_vault(), refresh_interval=timedelta(minutes=5)),
     )
 
-    assert values(text, "vault_up") == []
+    assert values(text, "vault_up") == values(text, "vault_down") == []
     assert values(text, "vault_refresh_errors_total") == [0] * len(ErrorKind)
     assert values(text, "jobs") == []
 
@@ -226,6 +226,7 @@ def test_the_contract_of_families_and_labels() -> None:
         "azure_backup_jobs": f"{vault} backup_management_type operation status",
         "azure_backup_vault_info": f"{vault} location sku redundancy",
         "azure_backup_vault_up": vault,
+        "azure_backup_vault_down": f"{vault} kind",
         "azure_backup_vault_last_refresh_success_timestamp_seconds": vault,
         "azure_backup_vault_refresh_duration_seconds": vault,
         "azure_backup_vault_refresh_interval_seconds": vault,

@@ -200,7 +200,7 @@ def test_what_is_put_off_comes_by_itself() -> None:
     publish = store.show(vaults)
     for vault in vaults:
         publish(a_snapshot(vault))
-    expected = len(vaults) * (len(ErrorKind) + 5)
+    expected = len(vaults) * (2 * len(ErrorKind) + 5)
     wait_for("the page", lambda: store.served.series == expected)
 
     assert same(store.served, *store.snapshots.values())

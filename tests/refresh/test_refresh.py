@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from exporter.errors import ErrorKind
 from exporter.metrics.store import PageStore
 from exporter.simulator import (
     Delay,
@@ -212,6 +213,33 @@ def test_a_fault_takes_one_vault_down_and_costs_nothing_known(
         stage.refresh()
         assert stage.values("vault_up") == [1, 1]
         assert lines_about(stage.page, "last_job_status", bad)
+
+
+def test_a_vault_says_why_it_is_down_now_and_not_why_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Alerts rest on it: a counter that has risen lately names the cause before, too."""
+    with steered(monkeypatch, sized_fleet(vaults=1, jobs=8, anchor=NOW)) as stage:
+
+        def reasons() -> list[ErrorKind]:
+            assert len(stage.values("vault_down")) == len(ErrorKind)
+            return [kind for kind in ErrorKind if stage.values("vault_down", kind=kind) == [1]]
+
+        forbidden, unavailable = HttpError("forbidden"), HttpError("unavailable")
+        for fault, kind in ((forbidden, "forbidden"), (unavailable, "server")):
+            stage.simulator.inject(fault, api="list")
+            stage.clock.advance(minutes=30)
+            stage.refresh()
+            assert reasons() == [kind]
+            stage.simulator.clear_faults()
+
+        stage.configure()
+        assert reasons() == ["server"], "a reload reads nothing and mends nothing"
+
+        stage.clock.advance(minutes=30)
+        stage.refresh()
+        assert stage.values("vault_up") == [1]
+        assert reasons() == []
 
 
 def test_what_a_vault_said_last_goes_after_keep_stale(monkeypatch: pytest.MonkeyPatch) -> None:

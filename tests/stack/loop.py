@@ -65,6 +65,7 @@ def quick_rules() -> str:
                 "job": JOB,
                 "runbooks": RUNBOOKS,
                 "bridge": f"{BRIDGE_SECONDS}s",
+                "vault_down": "1s",
                 "late_after": [{**log, "after": f"{LOG_LATE_SECONDS}s"}, *others],
             }
         )

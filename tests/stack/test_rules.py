@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from exporter.errors import ErrorKind
 from tests.processes import ROOT
 from tests.stack.programs import installed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 # Days of minutes in promtool take their time on a busy machine.
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -379,9 +381,10 @@ SCENARIOS = [
         alert="AzureBackupVaultForbidden",
         given=[
             vault("vault_up", "1x9 0x60 1x30"),
-            vault("vault_refresh_errors_total", "0x9 1+0.2x60 13x30", kind="forbidden"),
+            vault("vault_down", "0x9 1x60 0x30", kind="forbidden"),
+            vault("vault_down", "0x99", kind="network"),
         ],
-        fires=20,
+        fires=25,
         ends=71,
         labels=VAULT,
         summary="Vault v1 may not be read",
@@ -389,18 +392,21 @@ SCENARIOS = [
         " s1): the backups are not watched. Give the exporter's identity the role Backup Reader on"
         " the vault; the log of the exporter names the identity's right that is missing.",
         near=[
-            vault("vault_up", "1x99"),
-            vault("vault_refresh_errors_total", "0x9 1x90", kind="forbidden"),
+            # One refresh failed, and the next one did not.
+            vault("vault_up", "1x9 0x14 1x75"),
+            vault("vault_down", "0x9 1x14 0x75", kind="forbidden"),
             vault("vault_up", "0x99", vault="v2"),
+            vault("vault_down", "1x99", vault="v2", kind="network"),
         ],
     ),
     Scenario(
         alert="AzureBackupVaultThrottled",
         given=[
             vault("vault_up", "1x9 0x60 1x30"),
-            vault("vault_refresh_errors_total", "0x9 1+0.2x60 13x30", kind="throttled"),
+            vault("vault_down", "0x9 1x60 0x30", kind="throttled"),
+            vault("vault_down", "0x99", kind="network"),
         ],
-        fires=40,
+        fires=25,
         ends=71,
         labels=VAULT,
         summary="Vault v1 is read too often",
@@ -408,17 +414,20 @@ SCENARIOS = [
         " subscription s1), so its backups are not watched. Find who else reads jobs in"
         " this subscription and region, or make refresh.interval longer.",
         near=[
+            # One of a pair of exporters reads it.
             vault("vault_up", "1x99"),
-            vault("vault_refresh_errors_total", "0+1x99", kind="throttled"),
+            vault("vault_up", "0x99", pod="b"),
+            vault("vault_down", "1x99", pod="b", kind="throttled"),
         ],
     ),
     Scenario(
         alert="AzureBackupVaultGone",
         given=[
             vault("vault_up", "1x9 0x60 1x30"),
-            vault("vault_refresh_errors_total", "0x9 1+0.2x60 13x30", kind="not_found"),
+            vault("vault_down", "0x9 1x60 0x30", kind="not_found"),
+            vault("vault_down", "0x99", kind="network"),
         ],
-        fires=20,
+        fires=25,
         ends=71,
         labels=VAULT,
         summary="Vault v1 does not exist",
@@ -427,12 +436,16 @@ SCENARIOS = [
         " deleted backups.",
         near=[
             vault("vault_up", "0x99"),
-            vault("vault_refresh_errors_total", "0+1x99", kind="server"),
+            vault("vault_down", "1x99", kind="server"),
+            vault("vault_down", "0x99", kind="not_found"),
         ],
     ),
     Scenario(
         alert="AzureBackupVaultUnreadable",
-        given=[vault("vault_up", "1x9 0x60 1x30")],
+        given=[
+            vault("vault_up", "1x9 0x60 1x30"),
+            vault("vault_down", "0x9 1x60 0x30", kind="network"),
+        ],
         fires=25,
         ends=71,
         labels=VAULT,
@@ -443,11 +456,36 @@ SCENARIOS = [
         near=[
             # Forbidden: the alert that says so is enough.
             vault("vault_up", "1x9 0x90"),
-            vault("vault_refresh_errors_total", "0x9 1+0.2x90", kind="forbidden"),
+            vault("vault_down", "0x9 1x90", kind="forbidden"),
             # One of a pair of exporters reads it.
             vault("vault_up", "0x99", vault="v2"),
             vault("vault_up", "1x99", vault="v2", pod="b"),
         ],
+    ),
+    Scenario(
+        alert="AzureBackupVaultNeverRead",
+        given=[
+            vault("vault_refresh_interval_seconds", "_x10 300x140"),
+            # What can be known of it all the same.
+            vault("vault_refresh_errors_total", "_x10 0x140", kind="throttled"),
+            vault("vault_up", "_x100 1x50"),
+        ],
+        fires=70,
+        ends=100,
+        labels=VAULT,
+        summary="Vault v1 has not been read yet",
+        description="The exporter knows vault v1 (resource group rg1, subscription s1) and has not"
+        " read it a single time for 1h: its backups are not watched. Its status page and log say"
+        " what it waits for; most often the read budget does not reach so many vaults at once.",
+        near=[
+            # It is read, if badly: another alert.
+            vault("vault_refresh_interval_seconds", "300x150"),
+            vault("vault_up", "_x59 0x90"),
+            # Its series are not scraped for a while.
+            vault("vault_refresh_interval_seconds", "300x90 stale _x9 300x50", vault="v2"),
+            vault("vault_up", "1x90 stale _x9 1x50", vault="v2"),
+        ],
+        minutes=150,
     ),
     Scenario(
         alert="AzureBackupVaultDisappeared",
@@ -543,6 +581,26 @@ SCENARIOS = [
         near=[own("up", "1x9 0x4 1x50")],
     ),
     Scenario(
+        alert="AzureBackupNoVaults",
+        given=[
+            own("up", "0x9 1x90"),
+            vault("vault_refresh_interval_seconds", "_x70 300x30"),
+        ],
+        fires=40,
+        ends=71,
+        labels={"job": VAULT["job"]},
+        summary="The Azure Backup exporter watches no vault.",
+        description="Prometheus can scrape the exporter, job azure-backup-exporter, and there is no"
+        " vault on its page: nothing is configured or found, so no backup is watched. Look at the"
+        " search for vaults on its status page; without the role Backup Reader Azure shows none.",
+        near=[
+            # A shard without a vault, beside one that has them all.
+            own("up", "1x60"),
+            {**own("up", "1x60"), "series": 'up{job="azure-backup-exporter", instance="i2"}'},
+            vault("vault_refresh_interval_seconds", "300x60"),
+        ],
+    ),
+    Scenario(
         alert="AzureBackupDiscoveryFailed",
         given=[
             own("azure_backup_exporter_discovery_up", "1x9 0x45 1x20", **DISCOVERY),
@@ -585,7 +643,7 @@ def promtool(
     Args:
         tests: As in promtool's files.
         tmp_path: For those files.
-        alert: Which one; empty for all.
+        alert: Which one, or several as a regular expression; empty for all.
         every: Between two evaluations.
         text: Other rules than those that are shipped.
     """
@@ -608,9 +666,15 @@ def promtool(
 def rules_of(alert: str, text: str) -> dict[str, Any]:
     """The alert with all that is recorded: the others would be evaluated for days as well."""
     content = yaml.safe_load(text)
-    alerts = [alert] if alert else list(ALERTS)
     groups = [
-        {**group, "rules": [one for one in group["rules"] if one.get("alert") in (None, *alerts)]}
+        {
+            **group,
+            "rules": [
+                one
+                for one in group["rules"]
+                if "alert" not in one or re.fullmatch(alert or ".*", one["alert"])
+            ],
+        }
         for group in content["groups"]
     ]
     return {"groups": [group for group in groups if group["rules"]]}
@@ -692,6 +756,7 @@ LASTING = [
         "AzureBackupVaultThrottled",
         "AzureBackupVaultGone",
         "AzureBackupVaultUnreadable",
+        "AzureBackupVaultNeverRead",
         "AzureBackupDiscoveryFailed",
         "AzureBackupConfigReloadFailed",
     }
@@ -731,6 +796,76 @@ def cut(values: str, minute: int) -> str:
             samples += [str(float(start) + number * float(rise or 0)) for number in numbers]
     last = samples[minute - 1]
     return " ".join(samples[:minute]) + (f" stale _x2 {last}x20" if last != "_" else "")
+
+
+VAULT_ALERTS = {
+    "AzureBackupVaultForbidden": ("forbidden", "unauthorized"),
+    "AzureBackupVaultThrottled": ("throttled",),
+    "AzureBackupVaultGone": ("not_found",),
+    "AzureBackupVaultUnreadable": ("timeout", "network", "server", "payload"),
+}
+
+
+def told_of(name: str, minutes: Iterable[int], *, value: int | None) -> list[dict[str, Any]]:
+    """That so many alerts of a name fire at these minutes; None for none at all."""
+    samples = [] if value is None else [{"labels": "{}", "value": value}]
+    firing = f'count(ALERTS{{alertname=~"{name}", alertstate="firing"}})'
+    return [
+        {"expr": firing, "eval_time": f"{minute}m", "exp_samples": samples} for minute in minutes
+    ]
+
+
+def test_every_reason_has_one_alert_that_holds_however_long_the_interval(tmp_path: Path) -> None:
+    """An error counted once in half an hour must neither end it nor give it to another alert."""
+    tests = []
+    for name, kinds in VAULT_ALERTS.items():
+        for kind in kinds:
+            given = [
+                vault("vault_up", "1x9 0x200"),
+                *(
+                    vault("vault_down", f"0x9 {int(one == kind)}x200", kind=one)
+                    for one in ErrorKind
+                ),
+            ]
+            checks = [
+                *told_of(name, range(25, 205, 5), value=1),
+                *told_of("AzureBackupVault.*", range(25, 205, 5), value=1),
+                *told_of("AzureBackupVault.*", range(25), value=None),
+            ]
+            tests.append({"interval": "1m", "input_series": given, "promql_expr_test": checks})
+
+    assert {kind for kinds in VAULT_ALERTS.values() for kind in kinds} == set(ErrorKind)
+    promtool(tests, tmp_path, alert="AzureBackupVault.*")
+
+
+@pytest.mark.parametrize("minutes", [5, 30, 60])
+def test_a_reason_that_changes_leaves_no_gap(minutes: int, tmp_path: Path) -> None:
+    """With a `for` of its own each cause would wait anew; with short turns none would be told."""
+    turns = [["forbidden", "network", "not_found", "server"][turn % 4] for turn in range(24)]
+    given = [
+        vault("vault_up", "1x9 0x1500"),
+        *(
+            vault(
+                "vault_down",
+                " ".join(["0x9", *(f"{int(kind == one)}x{minutes - 1}" for one in turns)]),
+                kind=kind,
+            )
+            for kind in ("forbidden", "network", "not_found", "server")
+        ),
+    ]
+    end = 10 + 24 * minutes
+    checks = told_of("AzureBackupVault.*", range(25, end, 5), value=1)
+
+    test = {"interval": "1m", "input_series": given, "promql_expr_test": checks}
+    promtool([test], tmp_path, alert="AzureBackupVault.*")
+
+
+def test_an_exporter_that_says_no_reason_leaves_no_vault_unwatched(tmp_path: Path) -> None:
+    checks = told_of("AzureBackupVaultUnreadable", range(25, 60), value=1)
+    given = [vault("vault_up", "1x9 0x60")]
+
+    test = {"interval": "1m", "input_series": given, "promql_expr_test": checks}
+    promtool([test], tmp_path, alert="AzureBackupVault.*")
 
 
 def test_without_any_target_the_exporter_counts_as_down(tmp_path: Path) -> None:
