@@ -36,6 +36,7 @@ _WORDS: Final = {
     # What is protected, and what is done to it: some jobs name no container or backup type.
     "NAME": ", ".join(label for label in _THING if label != "protection_container"),
     "THING": ", ".join(_THING),
+    "BUDGET": "job, subscription_id, location",
     "DOING": ", ".join((*_THING, "operation")),
     "GREEN": "Completed|CompletedWithWarnings",
     "RUNNING": "InProgress|Cancelling",

@@ -26,7 +26,7 @@ class BudgetGate:
         vaults: Who shares it: all of one subscription and region that are read here.
         interval: The configured one between two lists of a vault.
         clock: What time it is.
-        metrics: Shows what is left.
+        metrics: Shows what is left, and of how many.
 
     Attributes:
         unread: Ids of those whose first list is still to come.
@@ -53,6 +53,7 @@ class BudgetGate:
         self.share_among(listed=len(vaults), part=1.0)
         shared_by = vaults[0].subscription_id, vaults[0].location
         metrics.reads_remaining.labels(*shared_by).set_function(self._remaining)
+        metrics.reads_limit.labels(*shared_by).set_function(lambda: budget.quota)
 
     def share_among(self, *, listed: int, part: float) -> None:
         """Take in who shares it from now on.

@@ -125,6 +125,14 @@ class SelfMetrics:
             "subscription_id",
             "location",
         )
+        self.reads_limit = self._add(
+            Gauge,
+            "api_reads_limit",
+            "Reads of backupJobs in the budget of a subscription and region, of a shard's part of"
+            " it: as configured, or as learnt from Azure's answers.",
+            "subscription_id",
+            "location",
+        )
         self.discovery_up = self._add(
             Gauge,
             "discovery_up",

@@ -92,6 +92,7 @@ class Collector:
         )
         self._inherited = inherited(config, previous, clock) if previous else {}
         metrics.reads_remaining.clear()
+        metrics.reads_limit.clear()
         self._fill = FirstFill(
             clock=clock,
             metrics=metrics.fill,

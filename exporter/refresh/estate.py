@@ -171,6 +171,7 @@ class Estate:
             )
         for key in self._gates.keys() - gates.keys():
             self._metrics.reads_remaining.remove(*key)
+            self._metrics.reads_limit.remove(*key)
         self._gates, self.queues = gates, queues
 
     def _budget(self, key: SharedBy) -> ReadBudget:

@@ -106,13 +106,15 @@ def _numbers() -> list[Panel]:
             nothing="not read yet",
         ),
         number(
-            "Reads left",
-            "The smallest budget of a subscription and region. Below"
-            f" {_FEW} for hours, AzureBackupReadBudgetSpent fires: make refresh.interval longer or"
-            " read fewer vaults.",
-            f"min({s.now('exporter_api_reads_remaining', by=_BUDGET)})",
-            steps=((None, RED), (_FEW, GREEN)),
-            decimals=0,
+            "Budgets nearly spent",
+            "Subscriptions and regions with few reads left of what Azure allows there: below"
+            f" {_FEW['share']:.1%} of them, and {_FEW['at_most']} at most. If it stays so for"
+            " hours, AzureBackupReadBudgetSpent fires: make refresh.interval longer or read fewer"
+            " vaults.",
+            f"sum({s.now('exporter_api_reads_remaining', by=_BUDGET)} < bool on ({_BUDGET})"
+            f" clamp_max({_FEW['share']} * {s.now('exporter_api_reads_limit', by=_BUDGET)},"
+            f" {_FEW['at_most']}))",
+            steps=red_from(1),
             nothing="not read yet",
         ),
         number(
@@ -328,7 +330,8 @@ def _budget() -> Panel:
     return lines(
         "Reads left in the budget",
         "Reads of backup jobs that Azure still allows, by subscription and region. Below the"
-        " dashed line for hours: make refresh.interval longer or read fewer vaults.",
+        f" dashed line for hours (of small budgets below {_FEW['share']:.1%}): make"
+        " refresh.interval longer or read fewer vaults.",
         (
             (
                 s.now("exporter_api_reads_remaining", by=_BUDGET),
@@ -337,7 +340,7 @@ def _budget() -> Panel:
         ),
         unit="short",
         nothing="No request yet.",
-        limit=((None, "transparent"), (_FEW, RED)),
+        limit=((None, "transparent"), (_FEW["at_most"], RED)),
     )
 
 

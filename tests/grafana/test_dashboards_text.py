@@ -277,11 +277,13 @@ def test_stale_data_turn_red_where_the_alert_fires() -> None:
 
 
 def test_few_reads_turn_red_where_the_alert_fires() -> None:
-    limit = float(SETTINGS["few_reads"])
+    share, at_most = SETTINGS["few_reads"]["share"], float(SETTINGS["few_reads"]["at_most"])
+    [target] = panel_of("exporter", "Budgets nearly spent")["targets"]
 
-    assert ALERTS["AzureBackupReadBudgetSpent"]["expr"].rstrip().endswith(f"< {limit:g}")
-    assert steps(panel_of("exporter", "Reads left")) == [(None, "red"), (limit, "green")]
-    assert steps(panel_of("exporter", "Reads left in the budget"))[-1] == (limit, "red")
+    for expr in (ALERTS["AzureBackupReadBudgetSpent"]["expr"], target["expr"]):
+        assert f"clamp_max({share} * max by" in expr
+        assert f", {at_most:g})" in expr
+    assert steps(panel_of("exporter", "Reads left in the budget"))[-1] == (at_most, "red")
 
 
 def test_late_is_coloured_as_severely_as_its_alert() -> None:

@@ -492,6 +492,7 @@ def test_details_wait_for_the_budget_and_failed_ones_come_first(
         assert items <= {item_of(line) for line in tasks}, "failed jobs come first"
         assert stage.values("vault_refresh_interval_seconds") == [360]
         assert stage.own("api_reads_remaining", subscription_id=sub(stage), location="") == 11
+        assert stage.own("api_reads_limit", subscription_id=sub(stage), location="") == 20
 
         stage.clock.advance(minutes=61)
         stage.refresh()

@@ -53,6 +53,8 @@ SQL = {
 }
 TRANSFER = {"task": "Transfer", "step": "2"}
 EXPORTER = {"job": "azure-backup-exporter", "instance": "i1"}
+BUDGET = {"subscription_id": "s1", "location": "westeurope"}
+OTHER_BUDGET = {"subscription_id": "s1", "location": "northeurope"}
 DISCOVERY = {"scope": "/subscriptions/s1", "source": "arm"}
 WHERE = "vault v1, resource group rg1"
 DAY = 24 * 60
@@ -549,13 +551,16 @@ SCENARIOS = [
             own(
                 "azure_backup_exporter_api_reads_remaining",
                 "100x10 3x300 150x30",
-                subscription_id="s1",
-                location="westeurope",
-            )
+                **BUDGET,
+            ),
+            own("azure_backup_exporter_api_reads_limit", "150x340", **BUDGET),
+            # The next region's is not.
+            own("azure_backup_exporter_api_reads_remaining", "100x340", **OTHER_BUDGET),
+            own("azure_backup_exporter_api_reads_limit", "150x340", **OTHER_BUDGET),
         ],
         fires=161,
         ends=312,
-        labels={"job": VAULT["job"], "subscription_id": "s1", "location": "westeurope"},
+        labels={"job": VAULT["job"], **BUDGET},
         summary="Reads of backup jobs in subscription s1 are nearly used up",
         description="For hours no more than 3 reads were left in subscription s1, westeurope."
         " Others may read jobs there too. Make refresh.interval longer, or read fewer vaults.",
@@ -565,8 +570,15 @@ SCENARIOS = [
                 "3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20 3x20 20",
                 subscription_id="s1",
                 location="",
-            )
+            ),
+            own(
+                "azure_backup_exporter_api_reads_limit",
+                "150x210",
+                subscription_id="s1",
+                location="",
+            ),
         ],
+        minutes=210,
     ),
     Scenario(
         alert="AzureBackupExporterDown",
@@ -798,14 +810,6 @@ def cut(values: str, minute: int) -> str:
     return " ".join(samples[:minute]) + (f" stale _x2 {last}x20" if last != "_" else "")
 
 
-VAULT_ALERTS = {
-    "AzureBackupVaultForbidden": ("forbidden", "unauthorized"),
-    "AzureBackupVaultThrottled": ("throttled",),
-    "AzureBackupVaultGone": ("not_found",),
-    "AzureBackupVaultUnreadable": ("timeout", "network", "server", "payload"),
-}
-
-
 def told_of(name: str, minutes: Iterable[int], *, value: int | None) -> list[dict[str, Any]]:
     """That so many alerts of a name fire at these minutes; None for none at all."""
     samples = [] if value is None else [{"labels": "{}", "value": value}]
@@ -813,6 +817,49 @@ def told_of(name: str, minutes: Iterable[int], *, value: int | None) -> list[dic
     return [
         {"expr": firing, "eval_time": f"{minute}m", "exp_samples": samples} for minute in minutes
     ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "left", "spent"),
+    [
+        (450, 10, False),
+        (450, 9, True),
+        (80, 10, False),
+        (80, 9, True),
+        (40, 5, False),
+        (40, 4, True),
+        (9, 2, False),
+        (9, 1, True),
+        (8, 1, False),
+        (8, 0, True),
+        (1, 1, False),
+        (1, 0, True),
+    ],
+)
+def test_few_reads_are_few_of_what_there_are(
+    limit: int, left: int, spent: bool, tmp_path: Path
+) -> None:
+    """Below a limit of ten any number was few: the alert fired for ever."""
+    name = "AzureBackupReadBudgetSpent"
+    given = [
+        own("azure_backup_exporter_api_reads_remaining", f"{left}x200", **BUDGET),
+        own("azure_backup_exporter_api_reads_limit", f"{limit}x200", **BUDGET),
+    ]
+    checks = told_of(name, [200], value=1 if spent else None)
+
+    promtool(
+        [{"interval": "1m", "input_series": given, "promql_expr_test": checks}],
+        tmp_path,
+        alert=name,
+    )
+
+
+VAULT_ALERTS = {
+    "AzureBackupVaultForbidden": ("forbidden", "unauthorized"),
+    "AzureBackupVaultThrottled": ("throttled",),
+    "AzureBackupVaultGone": ("not_found",),
+    "AzureBackupVaultUnreadable": ("timeout", "network", "server", "payload"),
+}
 
 
 def test_every_reason_has_one_alert_that_holds_however_long_the_interval(tmp_path: Path) -> None:
