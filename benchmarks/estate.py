@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from exporter.backup.history import History, Window, merge_list
+from exporter.backup.lateness import DEFAULT_LATENESS
 from exporter.backup.model import (
     BackupJob,
     JobDetail,
@@ -34,6 +35,7 @@ def settings(job_series: JobSeries = JobSeries.ALL) -> Settings:
         job_series=job_series,
         max_job_series=10**6,
         success_statuses=frozenset({"Completed", "CompletedWithWarnings"}),
+        lateness=DEFAULT_LATENESS,
     )
 
 

@@ -28,6 +28,7 @@ with atheris.instrument_imports(include=["exporter"]):
         merge_list,
         prune,
     )
+    from exporter.backup.lateness import DEFAULT_LATENESS
     from exporter.backup.model import JobSeries, Settings, Vault
     from exporter.backup.parse import parse_job_detail, parse_job_page
     from exporter.backup.rollup import roll_up
@@ -50,6 +51,7 @@ SETTINGS = Settings(
     job_series=JobSeries.ALL,
     max_job_series=100,
     success_statuses=frozenset({"Completed"}),
+    lateness=DEFAULT_LATENESS,
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from exporter.backup.history import History, Window, merge_list
+from exporter.backup.lateness import DEFAULT_LATENESS
 from exporter.backup.model import BackupJob, JobDetail, JobSeries, Settings, Task, Vault
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -73,6 +74,7 @@ def settings(**changes: Any) -> Settings:
         job_series=JobSeries.ALL,
         max_job_series=1000,
         success_statuses=frozenset({"Completed", "CompletedWithWarnings"}),
+        lateness=DEFAULT_LATENESS,
     )
     return replace(defaults, **changes)
 

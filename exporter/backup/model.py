@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from exporter.backup.lateness import LatenessRule
 
 RUNNING_STATUSES: Final = frozenset({"InProgress", "Cancelling"})
 """Statuses of jobs without an end (FACTS 4)."""
 
 FINISHED_STATUSES: Final = ("Completed", "CompletedWithWarnings", "Failed", "Cancelled")
 """Statuses that end a job (FACTS 3); Azure's list is open."""
+
+BACKUP: Final = "Backup"
+"""The operation that makes a recovery point."""
 
 STOPPING: Final = ("DisableBackup", "DeleteBackupData", "UnRegister")
 """Operations after which an item has no backups any more."""
@@ -241,3 +247,4 @@ class Settings:
     job_series: JobSeries
     max_job_series: int
     success_statuses: frozenset[str]
+    lateness: tuple[LatenessRule, ...]

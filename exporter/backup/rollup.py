@@ -17,6 +17,7 @@ from exporter.backup.items import (
     subject_of,
     without_superseded,
 )
+from exporter.backup.lateness import AgeLimits, age_limits
 from exporter.backup.model import (
     FINISHED_STATUSES,
     RUNNING_STATUSES,
@@ -44,6 +45,8 @@ class ItemState:
         last_success: End of the newest successful job; None if none is known.
         task_successes: The newest completion of each task.
         consecutive_failures: Finished jobs since the last success, within what was read.
+        age_limits: Beyond which age its last success is late; None for what makes no recovery
+            point.
     """
 
     key: ItemKey
@@ -51,6 +54,7 @@ class ItemState:
     last_success: datetime | None
     task_successes: tuple[TaskSuccess, ...]
     consecutive_failures: int
+    age_limits: AgeLimits | None
 
 
 class CountKey(NamedTuple):
@@ -84,7 +88,7 @@ def roll_up(vault: Vault, history: History, now: datetime, settings: Settings) -
     individual = individual_jobs(history, now, settings)
     kept = individual[: settings.max_job_series]
     return Rollup(
-        items=_items(history, settings, key_of),
+        items=_items(history, settings, key_of, age_limits(vault, settings.lateness)),
         jobs=tuple((key_of(job), job) for job in kept),
         counts=_counts(history, now, settings),
         dropped=len(individual) - len(kept),
@@ -120,7 +124,10 @@ def _keys(vault: Vault, history: History) -> Callable[[BackupJob], ItemKey]:
 
 
 def _items(
-    history: History, settings: Settings, key_of: Callable[[BackupJob], ItemKey]
+    history: History,
+    settings: Settings,
+    key_of: Callable[[BackupJob], ItemKey],
+    limits_of: Callable[[ItemKey], AgeLimits | None],
 ) -> tuple[ItemState, ...]:
     newest = newest_finished(history.jobs.values())
     successes = last_successes(history, settings)
@@ -128,15 +135,17 @@ def _items(
     tasks: dict[Subject, list[TaskSuccess]] = {}
     for (subject, _), success in history.task_successes.items():
         tasks.setdefault(subject, []).append(success)
+    shown = without_superseded(newest, history.spellings)
     return tuple(
         ItemState(
-            key=key_of(job),
+            key=(key := key_of(job)),
             job=job,
             last_success=successes.get(subject),
             task_successes=tuple(tasks.get(subject, ())),
             consecutive_failures=failures[subject],
+            age_limits=limits_of(key),
         )
-        for subject, job in without_superseded(newest, history.spellings).items()
+        for subject, job in shown.items()
     )
 
 

@@ -93,6 +93,7 @@ def configuration(config: Config) -> Iterator[str]:
         f" max_job_series {metrics.max_job_series},"
         f" {len(metrics.success_statuses)} success_statuses, {len(metrics.vault_tags)} vault_tags"
     )
+    yield f"lateness: {len(config.lateness)} line(s) beside the defaults"
     yield f"state: {'a file' if config.state.path else 'none'}"
     vaults = [entry.vault() for entry in config.vaults]
     subscriptions = {vault.subscription_id for vault in vaults}

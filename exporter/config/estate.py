@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator
 
+from exporter.backup.lateness import AgeLimits, LatenessRule
 from exporter.backup.model import Vault
 from exporter.backup.vaults import VAULT_ID, Selection, VaultFilter
 from exporter.config.section import Section
-from exporter.config.types import Name, Pattern, Text, check_name
+from exporter.config.types import Age, Name, Pattern, Text, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,8 +66,13 @@ class VaultEntry(Section):
         )
 
 
+def _pattern(text: str | None) -> re.Pattern[str] | None:
+    """For a whole name; Azure compares names without case."""
+    return None if text is None else re.compile(text, re.IGNORECASE)
+
+
 class VaultMatch(Section):
-    """What discovered vaults are told apart by."""
+    """What vaults are told apart by."""
 
     resource_groups: list[Name] = []
     name: Pattern | None = None
@@ -77,9 +83,33 @@ class VaultMatch(Section):
         """The same for the core."""
         return VaultFilter(
             resource_groups=frozenset(map(str.lower, self.resource_groups)),
-            name=re.compile(self.name, re.IGNORECASE) if self.name else None,
+            name=_pattern(self.name),
             locations=frozenset(map(str.lower, self.locations)),
             tags={name.lower(): text for name, text in self.tags.items()},
+        )
+
+
+class LatenessLine(Section):
+    """From which age of their newest good backup some items are late."""
+
+    vaults: VaultMatch = VaultMatch()
+    item: Pattern | None = None
+    backup_type: Pattern | None = None
+    warning: Age
+    critical: Age
+
+    @property
+    def fits_all(self) -> bool:
+        """Whether it leaves nothing to the lines behind it."""
+        return self.vaults == VaultMatch() and self.item is None and self.backup_type is None
+
+    def rule(self) -> LatenessRule:
+        """The same for the core."""
+        return LatenessRule(
+            limits=AgeLimits(self.warning, self.critical),
+            vaults=self.vaults.filter(),
+            item=_pattern(self.item),
+            backup_type=_pattern(self.backup_type),
         )
 
 

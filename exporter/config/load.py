@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from exporter.backup.vaults import tag_label
 from exporter.config import estate, model
 from exporter.config.model import Config
 from exporter.config.problems import Format, read_section, read_text
@@ -26,6 +27,7 @@ _FORMAT: Final = Format(
         "refresh": (model.Refresh,),
         "metrics": (model.Metrics,),
         "state": (model.State,),
+        "lateness[]": (estate.LatenessLine,),
         "vaults[]": (estate.VaultEntry,),
         "discovery[]": (estate.DiscoveryEntry,),
         "discovery[].include": (estate.VaultMatch,),
@@ -55,6 +57,7 @@ def parse_config(text: str, environment: Mapping[str, str], *, source: str) -> C
             *_duplicate_vaults(config),
             *_duplicate_discoveries(config),
             *_missing_files(config),
+            *_lateness(config),
         ]
     if config is None or problems:
         raise ConfigError(source, problems)
@@ -76,6 +79,28 @@ def _duplicate_discoveries(config: Config) -> Iterator[Problem]:
         if first != i:
             message = f"the same scope and source as discovery[{first}]; make one of both"
             yield Problem(f"discovery[{i}]", message)
+
+
+def _lateness(config: Config) -> Iterator[Problem]:
+    labels = {tag_label(tag): tag for tag in config.metrics.vault_tags}
+    last = len(config.lateness) - 1
+    for i, line in enumerate(config.lateness):
+        path = f"lateness[{i}]"
+        if line.warning and line.critical and line.critical < line.warning:
+            yield Problem(
+                f"{path}.critical", "write warning's time or a longer one: it comes later"
+            )
+        if line.fits_all and i < last:
+            yield Problem(
+                path, f"fits everything, so that lateness[{i + 1}] never holds: put it last"
+            )
+        if line.vaults.tags and not config.discovery:
+            yield Problem(f"{path}.vaults.tags", "only discovery knows tags: add an entry there")
+        for tag in line.vaults.tags:
+            other = labels.setdefault(tag_label(tag), tag)
+            if other.lower() != tag.lower():
+                message = f"{other} and {tag} would be one label, {tag_label(tag)}"
+                yield Problem(f"{path}.vaults.tags", message)
 
 
 def _missing_files(config: Config) -> Iterator[Problem]:

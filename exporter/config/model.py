@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
+from exporter.backup.lateness import DEFAULT_LATENESS
 from exporter.backup.model import JobSeries, Settings
 from exporter.backup.vaults import tag_label
-from exporter.config.estate import DiscoveryEntry, VaultEntry
+from exporter.config.estate import DiscoveryEntry, LatenessLine, VaultEntry
 from exporter.config.section import Section
 from exporter.config.types import (
     ApiVersion,
@@ -193,6 +194,7 @@ class Config(Section):
     refresh: Refresh = Refresh()
     metrics: Metrics = Metrics()
     state: State = State()
+    lateness: list[LatenessLine] = []
     vaults: list[VaultEntry] = []
     discovery: list[DiscoveryEntry] = []
 
@@ -202,6 +204,12 @@ class Config(Section):
         if values.get("vaults") or values.get("discovery"):
             return ""
         return "write vaults or discovery, or both: there is nothing to read yet"
+
+    @property
+    def vault_tags(self) -> list[str]:
+        """Names of the tags of vaults that are needed, and shown."""
+        of_lateness = [tag for line in self.lateness for tag in line.vaults.tags]
+        return [*self.metrics.vault_tags, *of_lateness]
 
     def settings(self) -> Settings:
         """What the core needs to know of it."""
@@ -213,4 +221,5 @@ class Config(Section):
             job_series=self.metrics.job_series,
             max_job_series=self.metrics.max_job_series,
             success_statuses=frozenset(self.metrics.success_statuses),
+            lateness=(*(line.rule() for line in self.lateness), *DEFAULT_LATENESS),
         )

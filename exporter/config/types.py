@@ -102,6 +102,26 @@ def _check_pattern(pattern: str) -> str:
     return pattern
 
 
+def _read_age(value: object) -> timedelta | None:
+    if value == "never":
+        return None
+    try:
+        age = read_duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or write never") from error
+    if not age:
+        raise ValueError("write more than nothing, or never")
+    return age
+
+
+Age = Annotated[
+    timedelta | None,
+    BeforeValidator(_read_age),
+    PlainSerializer(lambda age: "never" if age is None else format_duration(age)),
+    WithJsonSchema({"anyOf": [{"const": "never"}, {"type": "string", "pattern": _DURATION}]}),
+]
+"""A duration that may be without end."""
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(read_duration),

@@ -110,6 +110,13 @@ def _last_status(item: ItemState) -> Iterator[Sample]:
         yield (known,), int(known == status)
 
 
+def _age_limits(item: ItemState) -> Iterator[Sample]:
+    if item.age_limits:
+        for severity, limit in item.age_limits._asdict().items():
+            if limit is not None:
+                yield (severity,), limit.total_seconds()
+
+
 def _job_status(row: JobRow) -> Iterable[Sample]:
     return (((row.job.status,), 1),) if row.job.status else ()
 
@@ -228,6 +235,13 @@ ITEM_FAMILIES: Final = (
         "End of the item's newest successful job (endTime), Unix time; kept after that job left"
         " the window, until the item is forgotten.",
         lambda item: _instant(item.last_success),
+    ),
+    _item(
+        "last_success_age_limit_seconds",
+        "Age of the item's newest successful backup beyond which it is late (lateness), in seconds,"
+        " by the alert's severity; absent where it never is, and for what makes no recovery point.",
+        _age_limits,
+        "severity",
     ),
     _item(
         "task_last_success_timestamp_seconds",

@@ -119,7 +119,7 @@ class Collector:
         self._discoveries = [
             Discovery(
                 entry,
-                selection=entry.selection(config.metrics.vault_tags),
+                selection=entry.selection(config.vault_tags),
                 vaults_api=vaults_api,
                 graph_api=graph_api,
                 interval=config.refresh.discovery_interval,

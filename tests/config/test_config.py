@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.backup.lateness import DEFAULT_LATENESS
 from exporter.config import Config, load_config, parse_config
-from exporter.config.estate import DiscoveryEntry, VaultMatch
+from exporter.config.estate import DiscoveryEntry, LatenessLine, VaultMatch
 from exporter.config.types import format_duration
 from exporter.errors import ConfigError
 
 VAULT = "vaults: [{subscription_id: S1, resource_group: rg, name: v}]\n"
+LATE = VAULT + "lateness: [{critical: 2d, "
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 
 
@@ -118,6 +121,23 @@ vaults:
             "the same scope and source as discovery[0]",
         ),
         (VAULT + "metrics: {vault_tags: [a b, A_B]}", "metrics.vault_tags", "one label, tag_a_b"),
+        (VAULT + "lateness: [{critical: 2d}]", "lateness[0].warning", "is required"),
+        (LATE + "warning: }]", "lateness[0].warning", "or write never"),
+        (LATE + "warning: soon}]", "lateness[0].warning", "not 'soon'; or write never"),
+        (LATE + "warning: Never}]", "lateness[0].warning", "or write never"),
+        (LATE + "warning: 0s}]", "lateness[0].warning", "more than nothing"),
+        (LATE + "warning: 49h}]", "lateness[0].critical", "warning's time or a longer one"),
+        (LATE + "warning: 2d, item: 'a('}]", "lateness[0].item", "no regular expression"),
+        (LATE + "warning: 2d, vault: v}]", "lateness[0].vault", "did you mean vaults"),
+        (LATE + "warning: 2d, vaults: {nam: v}}]", "lateness[0].vaults.nam", "did you mean name"),
+        (LATE + "warning: 2d, vaults: {tags: {a: b}}}]", "lateness[0].vaults.tags", "discovery"),
+        (LATE + "warning: 2d}, {critical: 2d, warning: 1d}]", "lateness[0]", "put it last"),
+        (
+            "discovery: [{subscription_id: s}]\nmetrics: {vault_tags: [a b]}\n"
+            "lateness: [{vaults: {tags: {A_B: x}}, warning: 1d, critical: 2d}]",
+            "lateness[0].vaults.tags",
+            "one label, tag_a_b",
+        ),
         ("vaults: 5", "vaults", "write a list"),
         (VAULT + "refresh: {interval: 999ms}", "refresh.interval", "1s or more"),
         (VAULT + "refresh: {lookback: -3d}", "refresh.lookback", "duration"),
@@ -319,15 +339,48 @@ def test_the_examples_discovery_is_right_once_it_is_uncommented() -> None:
     assert by_group.source == "resource_graph"
 
 
+def test_the_example_names_the_lateness_that_always_holds() -> None:
+    lines = re.findall(r"^#   (- \{.*warning: .*\})", EXAMPLE.read_text(), re.MULTILINE)
+    number = len(DEFAULT_LATENESS)
+    text = "discovery: [{subscription_id: s}]\nlateness:\n"
+
+    told = parsed(text + "\n".join(lines[:number])).lateness
+    shown = parsed(text + "\n".join(lines[number:])).lateness
+
+    assert [(line.rule().limits, line.backup_type or ".*") for line in told] == [
+        (rule.limits, rule.backup_type.pattern if rule.backup_type else "")
+        for rule in DEFAULT_LATENESS
+    ]
+    assert [line.critical for line in shown] == [timedelta(hours=54), timedelta(days=15), None]
+
+
+def test_tags_that_lateness_needs_are_kept() -> None:
+    text = "discovery: [{subscription_id: s}]\nmetrics: {vault_tags: [team]}\n"
+    line = "lateness: [{vaults: {tags: {Tier: gold}}, warning: 1h, critical: never}]"
+
+    assert parsed(text + line).vault_tags == ["team", "Tier"]
+
+
+def test_a_line_of_lateness_reads_back() -> None:
+    line = {"warning": "1h30m", "critical": "never"}
+
+    assert (
+        parsed(f"{VAULT}lateness: [{line}]")
+        .lateness[0]
+        .model_dump(mode="json", include={"warning", "critical"})
+        == line
+    )
+
+
 def test_the_example_shows_every_key_with_its_default() -> None:
     """And nothing else: what it does not set must be the default."""
     example = load_config(EXAMPLE, {})
     bare = parsed(VAULT)
 
-    for section in ("azure", "refresh", "metrics", "state", "discovery"):
+    for section in ("azure", "refresh", "metrics", "state", "discovery", "lateness"):
         assert getattr(example, section) == getattr(bare, section)
     text = EXAMPLE.read_text()
     models = (example.azure, example.azure.api_versions, example.refresh, example.metrics)
-    for model in (*[type(one) for one in models], DiscoveryEntry, VaultMatch):
+    for model in (*[type(one) for one in models], DiscoveryEntry, VaultMatch, LatenessLine):
         for key in model.model_fields:
             assert f"{key}:" in text, key

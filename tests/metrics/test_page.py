@@ -234,6 +234,7 @@ def test_the_contract_of_families_and_labels() -> None:
         "azure_backup_vault_details_pending": vault,
         "azure_backup_vault_job_series_dropped": vault,
         "azure_backup_last_job_status": f"{item} status",
+        "azure_backup_last_success_age_limit_seconds": f"{item} severity",
         "azure_backup_last_job_duration_seconds": item,
         "azure_backup_last_job_backup_size_bytes": item,
         "azure_backup_last_job_data_transferred_bytes": item,
