@@ -122,17 +122,10 @@ def rules(settings: dict[str, Any], *, remembers: bool = True) -> str:
         before = remembered("failures_without_success", key, **matchers)
         return f"({now} or {before})" if remembers else now
 
-    earlier: list[str] = []
-    late_after = []
-    for line in settings["late_after"]:
-        if line["after"] != "never":
-            late_after.append({**line, "types": [line["backup_type"], *map(_Not, earlier)]})
-        earlier.append(line["backup_type"])
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         {
             **settings,
             **_WORDS,
-            "late_after": late_after,
             "remembers": remembers,
             "remembered": remembered,
             "recorded": recorded,

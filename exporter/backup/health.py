@@ -1,8 +1,9 @@
 """How each item is: the one judgement of alerts, dashboards and status page. Pure.
 
 The alerts say the same in PromQL (deploy/prometheus/rules.yaml.in), and the dashboards take it from
-them; a test compares all three on a table of situations. Thresholds are those of
-deploy/prometheus/settings.yaml as it is shipped; a test compares those, too.
+them; a test compares all three on a table of situations. From which age a backup is late, all three
+take from the item; other thresholds are those of deploy/prometheus/settings.yaml as it is shipped,
+and a test compares those, too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exporter.backup.model import PROTECTING, RESTORING, RUNNING_STATUSES, STOPPING
+from exporter.backup.model import BACKUP, PROTECTING, RESTORING, RUNNING_STATUSES, STOPPING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -32,12 +33,13 @@ class Health(IntEnum):
     LATE = 2
     RESTORE = 3
     STOPPED = 4
-    FAILED = 5
-    TASK = 6
-    WARNINGS = 7
-    INCOMPLETE = 8
-    ENDED = 9
-    WELL = 10
+    MISSED = 5
+    FAILED = 6
+    TASK = 7
+    WARNINGS = 8
+    INCOMPLETE = 9
+    ENDED = 10
+    WELL = 11
 
 
 WORDS: Final = {
@@ -46,6 +48,7 @@ WORDS: Final = {
     Health.LATE: "Late",
     Health.RESTORE: "Restore failed",
     Health.STOPPED: "Protection stopped",
+    Health.MISSED: "Missed",
     Health.FAILED: "Failed",
     Health.TASK: "Task not completed",
     Health.WARNINGS: "Warnings",
@@ -56,13 +59,6 @@ WORDS: Final = {
 LEAST_CRITICAL: Final = Health.STOPPED
 """Down to this one the alert is critical."""
 
-LATE_AFTER: Final = timedelta(hours=30)
-LATE_AFTER_BY_TYPE: Final = {
-    "Log": timedelta(hours=4),
-    **dict.fromkeys(("Full", "SnapshotFull", "Differential", "Incremental"), timedelta(days=8)),
-    **dict.fromkeys(("CopyOnlyFull", "SnapshotCopyOnlyFull"), timedelta.max),
-}
-BACKUP: Final = "Backup"
 FAILURES_IN_A_ROW: Final = 3
 ONE_OFF: Final = timedelta(days=1)
 ALREADY_RUNNING: Final = "400249"
@@ -114,13 +110,22 @@ def _backup_health(item: ItemState, now: datetime, *, known: bool, waits: bool) 
         return Health.NEVER
     if failures >= FAILURES_IN_A_ROW:
         return Health.REPEATEDLY
-    after = LATE_AFTER_BY_TYPE.get(item.key.backup_type, LATE_AFTER)
-    if item.last_success and now - item.last_success > after:
-        return Health.LATE
+    if lateness := _lateness(item, now):
+        return lateness
     health = _BY_STATUS.get(item.job.status, Health.INCOMPLETE)
     if health in (Health.WELL, Health.WARNINGS) and any(tasks_not_completed(item.job)):
         return Health.TASK
     return Health.INCOMPLETE if waits and health is Health.FAILED else health
+
+
+def _lateness(item: ItemState, now: datetime) -> Health | None:
+    """What its age makes of the newest good backup; None for nothing."""
+    if item.last_success is None or item.age_limits is None:
+        return None
+    age, (warning, critical) = now - item.last_success, item.age_limits
+    if critical is not None and age > critical:
+        return Health.LATE
+    return Health.MISSED if warning is not None and age > warning else None
 
 
 def _one_off_health(item: ItemState, now: datetime) -> Health:

@@ -26,7 +26,6 @@ from grafana.source.queries import (
     SETTINGS,
     THING,
     Scope,
-    late_limits,
     seconds,
     with_status,
 )
@@ -87,8 +86,9 @@ def item() -> models.Dashboard:
 def _ratio() -> str:
     """Age of the newest success over the age from which it is late."""
     age = "last_success_timestamp_seconds"
-    parts = [f"({_SCOPE.age(age, BACKUPS, types)}) / {limit}" for types, limit in late_limits()]
-    return f"(({' or '.join(parts)}) unless on ({THING}) {_SCOPE.stopped()})"
+    limit = _SCOPE.latest("last_success_age_limit_seconds", 'severity="critical"')
+    ratio = f"({_SCOPE.age(age, BACKUPS)}) / on ({KEY}) {limit}"
+    return f"({ratio} unless on ({THING}) {_SCOPE.stopped()})"
 
 
 def _numbers() -> list[Panel]:
@@ -111,7 +111,8 @@ def _numbers() -> list[Panel]:
         number(
             "Of the time allowed",
             "Age of the newest success over the age from which the alert AzureBackupLate fires for"
-            " that type of backup; the worst of the item's. From 100 % on it is late.",
+            " it (lateness in the exporter's configuration); the worst of the item's. From 100 % on"
+            " it is late.",
             f"max({_ratio()})",
             unit="percentunit",
             decimals=0,

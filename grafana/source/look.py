@@ -32,6 +32,7 @@ _STATE_COLORS: Final = {
     Health.NEVER: DARK_RED,
     Health.REPEATEDLY: RED,
     Health.LATE: RED,
+    Health.MISSED: ORANGE,
     Health.FAILED: ORANGE,
     Health.TASK: ORANGE,
     Health.WARNINGS: YELLOW,

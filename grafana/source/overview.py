@@ -122,8 +122,9 @@ def _numbers() -> list[Panel]:
         ),
         number(
             "Late",
-            "Backups whose newest success is older than its kind may be. Look whether the jobs"
-            " fail, run too long or are not started. As in the alert AzureBackupLate.",
+            "Backups whose newest success is far older than it may be; with the defaults, two"
+            " nights were missed. Look whether the jobs fail, run too long or are not started. As"
+            " in the alert AzureBackupLate.",
             _zero(s.alerting(Health.LATE), ended),
             steps=red_from(1),
             nothing="none yet",

@@ -51,6 +51,7 @@ _ALERTS: Final = {
     Health.NEVER: "AzureBackupNeverSucceeded",
     Health.REPEATEDLY: "AzureBackupFailsRepeatedly",
     Health.LATE: "AzureBackupLate",
+    Health.MISSED: "AzureBackupMissed",
     Health.FAILED: "AzureBackupJobFailed",
     Health.TASK: "AzureBackupTaskNotCompleted",
     Health.WARNINGS: "AzureBackupCompletedWithWarnings",
@@ -96,18 +97,6 @@ _RULES: Final = _Rules()
 def state_number(health: Health) -> int:
     """A number for Grafana: what is worse is more."""
     return Health.WELL - health
-
-
-def late_limits() -> list[tuple[str, int]]:
-    """Matchers of backup types, and the age from which they are late."""
-    limits = []
-    earlier = ""
-    for line in SETTINGS["late_after"]:
-        if line["after"] != "never":
-            types = f'backup_type=~"{line["backup_type"]}"{earlier}'
-            limits.append((types, seconds(line["after"])))
-        earlier += f', backup_type!~"{line["backup_type"]}"'
-    return limits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +10,11 @@ import yaml
 
 from exporter.backup import health as judgement
 from exporter.backup.health import Health
-from exporter.backup.model import RESTORING, STOPPING
+from exporter.backup.lateness import DEFAULT_LATENESS
+from exporter.backup.model import BACKUP, RESTORING, STOPPING
 from exporter.config.types import read_duration
 from exporter.web.status.lines import health_tone
+from exporter.words import span
 from tests.processes import ROOT
 from tests.promql import TARGET_LABELS, grouped, selectors, served
 
@@ -79,27 +80,16 @@ def test_the_status_page_judges_by_the_same_thresholds() -> None:
     """The settings are not in the package; a page that differs from the alerts helps nobody."""
     settings = yaml.safe_load((ROOT / "deploy/prometheus/settings.yaml").read_text("utf-8"))
     page = (ROOT / "exporter/web/status/status.html").read_text("utf-8")
-    types = ["", "Other", *judgement.LATE_AFTER_BY_TYPE]
-    late_after = {}
-    for name in types:
-        after = next(
-            line["after"]
-            for line in settings["late_after"]
-            if re.fullmatch(line["backup_type"], name)
-        )
-        late_after[name] = timedelta.max if after == "never" else read_duration(after)
 
-    assert {
-        name: judgement.LATE_AFTER_BY_TYPE.get(name, judgement.LATE_AFTER) for name in types
-    } == late_after
-    named = {one for line in settings["late_after"] for one in line["backup_type"].split("|")}
-    assert named == {*judgement.LATE_AFTER_BY_TYPE, ".*"}
-    assert settings["backups"] == judgement.BACKUP
+    assert settings["backups"] == BACKUP
     assert settings["failures_in_a_row"] == judgement.FAILURES_IN_A_ROW
     assert read_duration(settings["one_off"]) == judgement.ONE_OFF
     assert settings["already_running"] == judgement.ALREADY_RUNNING
-    for text in ("30 hours", "4 hours", "8 days", "from 3 jobs in a row", "count for 1 day"):
+    for text in ("from 3 jobs in a row", "count for 1 day"):
         assert text in page
+    for rule in DEFAULT_LATENESS:
+        if rule.limits.warning and rule.limits.critical:
+            assert f"{span(rule.limits.warning)} and {span(rule.limits.critical)}" in page
     for operations in (STOPPING, RESTORING):
         assert any(f'"{"|".join(operations)}"' in rule["expr"] for rule in ALL)
 
@@ -111,6 +101,7 @@ def test_the_status_page_judges_by_the_same_thresholds() -> None:
         (Health.REPEATEDLY, "AzureBackupFailsRepeatedly"),
         (Health.LATE, "AzureBackupLate"),
         (Health.RESTORE, "AzureBackupRestoreFailed"),
+        (Health.MISSED, "AzureBackupMissed"),
         (Health.FAILED, "AzureBackupJobFailed"),
         (Health.FAILED, "AzureBackupOperationFailed"),
         (Health.STOPPED, "AzureBackupProtectionStopped"),

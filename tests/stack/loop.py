@@ -57,7 +57,6 @@ def commented(kind: str) -> str:
 def quick_rules() -> str:
     """The generated rules, with times of seconds."""
     settings = yaml.safe_load(SETTINGS.read_text("utf-8"))
-    log, *others = settings["late_after"]
     file = yaml.safe_load(
         rules(
             {
@@ -66,7 +65,6 @@ def quick_rules() -> str:
                 "runbooks": RUNBOOKS,
                 "bridge": f"{BRIDGE_SECONDS}s",
                 "vault_down": "1s",
-                "late_after": [{**log, "after": f"{LOG_LATE_SECONDS}s"}, *others],
             }
         )
     )

@@ -19,6 +19,7 @@ from tests.stack.loop import (
     GONE_SECONDS,
     GROUP_WAIT,
     JOB,
+    LOG_LATE_SECONDS,
     RUNBOOKS,
     Alertmanager,
     Exporter,
@@ -132,6 +133,8 @@ def configure(path: Path, simulator: Simulator, *, keep: timedelta) -> None:
     span = f"{keep // SECOND}s"
     settings["refresh"] |= {"lookback": span, "forget_after": span}
     settings["metrics"] = {"window": span}
+    late = f"{LOG_LATE_SECONDS}s"
+    settings["lateness"] = [{"backup_type": "Log", "warning": late, "critical": late}]
     path.write_text(yaml.safe_dump(settings), "utf-8")
 
 

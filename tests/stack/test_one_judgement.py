@@ -41,6 +41,7 @@ _ALERTS: Final = {
     "AzureBackupLate": Health.LATE,
     "AzureBackupRestoreFailed": Health.RESTORE,
     "AzureBackupProtectionStopped": Health.STOPPED,
+    "AzureBackupMissed": Health.MISSED,
     "AzureBackupJobFailed": Health.FAILED,
     "AzureBackupOperationFailed": Health.FAILED,
     "AzureBackupTaskNotCompleted": Health.TASK,
@@ -87,6 +88,7 @@ def configured(hours: float, container: str = "c") -> BackupJob:
 
 
 WELL, ENDED, LATE, FAILED = Health.WELL, Health.ENDED, Health.LATE, Health.FAILED
+MISSED: Final = Health.MISSED
 
 SITUATIONS: Final = [
     Situation("well", [job()], {"Backup": WELL}),
@@ -101,8 +103,11 @@ SITUATIONS: Final = [
         [job(20), *(job(hours, "Failed") for hours in (3, 2, 1))],
         {"Backup": Health.REPEATEDLY},
     ),
-    Situation("late", [job(31)], {"Backup": LATE}),
-    Situation("late-and-failed", [job(31), job(1, "Failed")], {"Backup": LATE}),
+    Situation("missed", [job(31)], {"Backup": MISSED}),
+    Situation("missed-and-failed", [job(31), job(1, "Failed")], {"Backup": MISSED}),
+    Situation("missed-and-warnings", [job(31, "CompletedWithWarnings")], {"Backup": MISSED}),
+    Situation("late", [job(55)], {"Backup": LATE}),
+    Situation("late-and-failed", [job(55), job(1, "Failed")], {"Backup": LATE}),
     Situation(
         "late-and-repeatedly",
         [job(99), *(job(hours, "Failed") for hours in (3, 2, 1))],
@@ -114,7 +119,7 @@ SITUATIONS: Final = [
         [job(1, "CompletedWithWarnings", detail=FAILED_TRANSFER)],
         {"Backup": Health.TASK},
     ),
-    Situation("late-and-transfer-failed", [job(31, detail=FAILED_TRANSFER)], {"Backup": LATE}),
+    Situation("late-and-transfer-failed", [job(55, detail=FAILED_TRANSFER)], {"Backup": LATE}),
     Situation(
         "failed-with-its-transfer",
         [job(20), job(1, "Failed", detail=FAILED_TRANSFER)],
@@ -132,7 +137,7 @@ SITUATIONS: Final = [
             "Backup/Log": LATE,
             "Backup/Full": WELL,
             "Backup/CopyOnlyFull": WELL,
-            "Backup/New": LATE,
+            "Backup/New": MISSED,
         },
     ),
     # Operations that nobody repeats.
@@ -221,7 +226,7 @@ SITUATIONS: Final = [
     ),
     Situation(
         "waits-and-is-late",
-        [job(40), job(1, "Failed", errors=REFUSED), running()],
+        [job(60), job(1, "Failed", errors=REFUSED), running()],
         {"Backup": LATE},
     ),
     Situation(

@@ -78,6 +78,12 @@ def sql(family: str, values: str, **more: str) -> Series:
     return series(f"azure_backup_{family}", values, {**SQL, **more})
 
 
+def may_be_old(seconds: float, number: int, severity: str = "critical", **more: str) -> Series:
+    """From which age a backup is late, for so many scrapes."""
+    family = "last_success_age_limit_seconds"
+    return item(family, f"{seconds:g}x{number}", severity=severity, **more)
+
+
 def vault(family: str, values: str, **more: str) -> Series:
     return series(f"azure_backup_{family}", values, {**VAULT, **more})
 
@@ -176,19 +182,31 @@ SCENARIOS = [
     ),
     Scenario(
         alert="AzureBackupLate",
-        given=[item("last_success_timestamp_seconds", f"0x1830 {1830 * 60}x60")],
+        given=[
+            item("last_success_timestamp_seconds", f"0x1830 {1830 * 60}x60"),
+            may_be_old(30 * 3600, 1900),
+            # What is said of another item, severity or operation does not count.
+            may_be_old(3600, 1900, item="vm2"),
+            may_be_old(3600, 1900, "warning"),
+            may_be_old(3600, 1900, operation="Restore"),
+        ],
         fires=30 * 60 + 6,
         minutes=1900,
         ends=1832,
         summary="No successful backup of vm1 in vault v1 for 1d 6h 6m 0s",
-        description=f"The newest good Backup of vm1 ({WHERE}) is 1d 6h 6m 0s old, more than its"
-        " kind may be. Look whether its jobs fail, run too long or are not started at all, and"
+        description=f"The newest good Backup of vm1 ({WHERE}) is 1d 6h 6m 0s old, far more than it"
+        " may be. Look whether its jobs fail, run too long or are not started at all, and"
         " start a backup.",
         near=[
-            sql("last_success_timestamp_seconds", "0x1900", backup_type="Full"),
-            # On Sunday there is a full one instead.
-            sql("last_success_timestamp_seconds", "0x1900", backup_type="Differential"),
+            # It may be that old, or never is too old.
+            item("last_success_timestamp_seconds", "0x1900"),
+            may_be_old(32 * 3600, 1900),
+            sql("last_success_timestamp_seconds", "0x1900", backup_type="CopyOnlyFull"),
+            # Its limit and its success are not scraped for a while.
+            item("last_success_timestamp_seconds", "0x99 stale _x9 6600x1800", item="vm4"),
+            may_be_old(30 * 3600, 1900, item="vm4"),
             item("last_success_timestamp_seconds", "0x1900", operation="Restore", item="vm2"),
+            may_be_old(30 * 3600, 1900, item="vm3"),
             # Its protection was stopped on purpose, after its last backup.
             item("last_success_timestamp_seconds", "0x1900", item="vm3"),
             item(
@@ -198,6 +216,26 @@ SCENARIOS = [
                 item="vm3",
                 protection_container="",
             ),
+        ],
+    ),
+    Scenario(
+        alert="AzureBackupMissed",
+        given=[
+            item("last_success_timestamp_seconds", f"0x1830 {1830 * 60}x60"),
+            may_be_old(30 * 3600, 1900, "warning"),
+            may_be_old(54 * 3600, 1900),
+        ],
+        fires=30 * 60 + 6,
+        minutes=1900,
+        ends=1832,
+        summary="vm1 in vault v1 has missed a backup: none for 1d 6h 6m 0s",
+        description=f"The newest good Backup of vm1 ({WHERE}) is 1d 6h 6m 0s old, more than it"
+        " should be. The next one may make it good; look whether its jobs fail, run too long or are"
+        " not started at all.",
+        near=[
+            item("last_success_timestamp_seconds", "0x1900"),
+            may_be_old(32 * 3600, 1900, "warning"),
+            may_be_old(3600, 1900),
         ],
     ),
     Scenario(
@@ -700,6 +738,15 @@ def rule_test(given: list[Series], checks: list[dict[str, Any]]) -> dict[str, An
     }
 
 
+def told_of(name: str, minutes: Iterable[int], *, value: int | None) -> list[dict[str, Any]]:
+    """That so many alerts of a name fire at these minutes; None for none at all."""
+    samples = [] if value is None else [{"labels": "{}", "value": value}]
+    firing = f'count(ALERTS{{alertname=~"{name}", alertstate="firing"}})'
+    return [
+        {"expr": firing, "eval_time": f"{minute}m", "exp_samples": samples} for minute in minutes
+    ]
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.alert)
 def test_an_alert_fires_when_it_should_and_only_then(scenario: Scenario, tmp_path: Path) -> None:
     name = scenario.alert
@@ -729,28 +776,26 @@ def test_an_alert_fires_when_it_should_and_only_then(scenario: Scenario, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("backup_type", "hours"), [("Log", 4), ("Full", 8 * 24), ("Incremental", 8 * 24), ("New", 30)]
+    ("alert", "severity", "hours"),
+    [("AzureBackupMissed", "warning", 30), ("AzureBackupLate", "critical", 54)],
 )
-def test_each_type_of_backup_has_its_time(backup_type: str, hours: int, tmp_path: Path) -> None:
-    given = [sql("last_success_timestamp_seconds", f"0x{6 * hours + 6}", backup_type=backup_type)]
-    late = 'count(ALERTS{alertname="AzureBackupLate"})'
-    said = [{"labels": "{}", "value": 1}]
-
-    checks = [
-        {"expr": late, "eval_time": f"{hours * 60}m"},
-        {"expr": late, "eval_time": f"{hours * 60 + 10}m", "exp_samples": said},
+def test_a_limit_that_is_gone_for_some_scrapes_ends_nothing(
+    alert: str, severity: str, hours: int, tmp_path: Path
+) -> None:
+    minutes = hours * 60
+    given = [
+        item("last_success_timestamp_seconds", f"0x{minutes + 120}"),
+        {
+            **may_be_old(0, 0, severity),
+            "values": f"{minutes * 60}x{minutes + 29} stale _x9 {minutes * 60}x120",
+        },
     ]
-    test = {"interval": "10m", "input_series": given, "promql_expr_test": checks}
-    promtool([test], tmp_path, alert="AzureBackupLate", every="10m")
-
-
-def test_a_backup_made_by_hand_is_never_late(tmp_path: Path) -> None:
-    given = [sql("last_success_timestamp_seconds", f"0x{9 * 144}", backup_type="CopyOnlyFull")]
-
-    check = {"eval_time": "9d", "alertname": "AzureBackupLate"}
-
-    test = {**rule_test(given, [check]), "interval": "10m"}
-    promtool([test], tmp_path, alert="AzureBackupLate", every="10m")
+    checks = [
+        *told_of(alert, [minutes, minutes + 4], value=None),
+        *told_of(alert, range(minutes + 10, minutes + 60), value=1),
+    ]
+    test = {"interval": "1m", "input_series": given, "promql_expr_test": checks}
+    promtool([test], tmp_path, alert=alert)
 
 
 def test_every_alert_has_a_scenario() -> None:
@@ -808,15 +853,6 @@ def cut(values: str, minute: int) -> str:
             samples += [str(float(start) + number * float(rise or 0)) for number in numbers]
     last = samples[minute - 1]
     return " ".join(samples[:minute]) + (f" stale _x2 {last}x20" if last != "_" else "")
-
-
-def told_of(name: str, minutes: Iterable[int], *, value: int | None) -> list[dict[str, Any]]:
-    """That so many alerts of a name fire at these minutes; None for none at all."""
-    samples = [] if value is None else [{"labels": "{}", "value": value}]
-    firing = f'count(ALERTS{{alertname=~"{name}", alertstate="firing"}})'
-    return [
-        {"expr": firing, "eval_time": f"{minute}m", "exp_samples": samples} for minute in minutes
-    ]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.stack.test_rules import (
     VAULT,
     Series,
     item,
+    may_be_old,
     own,
     promtool,
     series,
@@ -49,6 +50,11 @@ def about(minute: int, alert: str, by: str, *expected: str) -> dict[str, Any]:
     }
 
 
+def nightly(number: int, **more: str) -> Series:
+    """A nightly backup is late beyond 30 hours."""
+    return may_be_old(30 * 60 * 60, number, **more)
+
+
 def hold(
     alert: str,
     given: Iterable[Series],
@@ -75,11 +81,14 @@ def namesakes(family: str, values: Mapping[str, str], **more: str) -> list[Serie
         ),
         (
             "AzureBackupLate",
-            namesakes(
-                "last_success_timestamp_seconds",
-                {"one": f"{-days(5)}x90", "two": f"{-days(5)}x90"},
-                **SHARE,
-            ),
+            [
+                *namesakes(
+                    "last_success_timestamp_seconds",
+                    {"one": f"{-days(5)}x90", "two": f"{-days(5)}x90"},
+                    **SHARE,
+                ),
+                *(nightly(90, protection_container=name, **SHARE) for name in ("one", "two")),
+            ],
         ),
         (
             "AzureBackupNeverSucceeded",
@@ -142,6 +151,7 @@ def test_a_namesake_that_is_protected_anew_does_not_end_a_stop(tmp_path: Path) -
         item(late, f"{-days(3)}x120", protection_container="new", operation="ConfigureBackup"),
         item(late, f"{-days(2)}x120", protection_container="new"),
         item("last_job_start_timestamp_seconds", "0x120", protection_container="new"),
+        *(nightly(120, protection_container=name) for name in ("old", "new")),
     ]
 
     checks = [about(minute, "AzureBackupLate", "protection_container", "new") for minute in (9, 99)]
@@ -327,6 +337,11 @@ def shown(family: str, values: str, **more: str) -> Series:
     return item(family, values, **more)
 
 
+def backed_up(values: str, number: int, **more: str) -> list[Series]:
+    """Shown for so many scrapes, with the age that is allowed."""
+    return [shown("last_success_timestamp_seconds", values, **more), nightly(number, **more)]
+
+
 def read(at_days: float, until: str = "") -> list[Series]:
     """The vault is shown, and was read at every scrape."""
     number = int(at_days * A_DAY)
@@ -345,7 +360,7 @@ def minute(day: float) -> int:
 def test_a_late_backup_goes_on_when_the_exporter_has_forgotten_it(tmp_path: Path) -> None:
     """It was silently stopped; then the exporter was restarted without its state."""
     alert = "AzureBackupLate"
-    given = [*read(12), shown("last_success_timestamp_seconds", f"0x{2 * A_DAY}")]
+    given = [*read(12), *backed_up(f"0x{2 * A_DAY}", 2 * A_DAY)]
 
     checks = [
         about(minute(1), alert, "item"),
@@ -358,9 +373,28 @@ def test_one_that_was_well_is_late_when_its_time_has_come_though_nothing_shows_i
     tmp_path: Path,
 ) -> None:
     alert = "AzureBackupLate"
-    given = [*read(3), shown("last_success_timestamp_seconds", f"0x{A_DAY // 2}")]
+    given = [*read(3), *backed_up(f"0x{A_DAY // 2}", A_DAY // 2)]
 
     checks = [about(minute(1.2), alert, "item"), about(minute(1.5), alert, "item", "vm1")]
+    hold(alert, given, checks, tmp_path, every="5m")
+
+
+def test_a_forgotten_backup_is_late_by_the_limit_that_it_had(tmp_path: Path) -> None:
+    """One may be two days old; the other never was late, though it was while it was shown first."""
+    alert = "AzureBackupLate"
+    whole = 2 * 24 * 60 * 60
+    given = [
+        *read(5),
+        shown("last_success_timestamp_seconds", f"0x{A_DAY // 2}"),
+        may_be_old(whole, A_DAY // 2),
+        shown("last_success_timestamp_seconds", f"0x{3 * A_DAY}", item="vm2"),
+        nightly(A_DAY // 2, item="vm2"),
+    ]
+
+    checks = [
+        about(minute(1.9), alert, "item"),
+        *(about(minute(day), alert, "item", "vm1") for day in (2.2, 3.5, 5)),
+    ]
     hold(alert, given, checks, tmp_path, every="5m")
 
 
@@ -409,7 +443,7 @@ def test_what_was_stopped_is_not_remembered_though_the_exporter_forgets_the_stop
     alert = "AzureBackupLate"
     given = [
         *read(9),
-        shown("last_success_timestamp_seconds", f"0x{6 * A_DAY}"),
+        *backed_up(f"0x{6 * A_DAY}", 6 * A_DAY),
         shown(
             "last_success_timestamp_seconds",
             f"_x{A_DAY} {days(1)}x{3 * A_DAY}",
@@ -435,8 +469,8 @@ def test_while_a_vault_is_down_nothing_becomes_late_and_nothing_late_is_forgotte
             "vault_last_refresh_success_timestamp_seconds",
             f"0+{STEP * 60}x{2 * A_DAY} {days(2)}x{3 * A_DAY}",
         ),
-        shown("last_success_timestamp_seconds", f"0x{2 * A_DAY}"),
-        shown("last_success_timestamp_seconds", f"{days(1.9)}x{2 * A_DAY}", item="vm2"),
+        *backed_up(f"0x{2 * A_DAY}", 2 * A_DAY),
+        *backed_up(f"{days(1.9)}x{2 * A_DAY}", 2 * A_DAY, item="vm2"),
     ]
 
     checks = [about(minute(day), alert, "item", "vm1") for day in (1.5, 2.5, 4, 5)]
@@ -446,7 +480,7 @@ def test_while_a_vault_is_down_nothing_becomes_late_and_nothing_late_is_forgotte
 def test_while_the_exporter_is_down_nothing_becomes_late(tmp_path: Path) -> None:
     """That is one alert, and not one for each item."""
     alert = "AzureBackupLate"
-    given = [*read(1), shown("last_success_timestamp_seconds", f"{days(0.9)}x{A_DAY}")]
+    given = [*read(1), *backed_up(f"{days(0.9)}x{A_DAY}", A_DAY)]
 
     hold(alert, given, [about(minute(day), alert, "item") for day in (2, 4)], tmp_path, every="5m")
 
@@ -501,8 +535,8 @@ def test_an_item_that_the_settings_name_as_gone_is_watched_only_while_it_is_show
     alert = "AzureBackupLate"
     given = [
         *read(3),
-        shown("last_success_timestamp_seconds", f"0x{2 * A_DAY}"),
-        shown("last_success_timestamp_seconds", f"0x{2 * A_DAY}", item="vm2"),
+        *backed_up(f"0x{2 * A_DAY}", 2 * A_DAY),
+        *backed_up(f"0x{2 * A_DAY}", 2 * A_DAY, item="vm2"),
     ]
 
     checks = [

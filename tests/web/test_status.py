@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exporter.backup.lateness import AgeLimits, LatenessRule
 from exporter.backup.model import JobError, Task
+from exporter.backup.rollup import roll_up
 from exporter.metrics.fill import FillProgress
 from exporter.metrics.snapshot import Overview, SearchSnapshot, VaultSnapshot
 from exporter.web.status.page import render
 from exporter.web.status.query import Query
 from exporter.web.status.view import PER_PAGE, StatusView, status_view
-from tests.builders import NOW, a_detail, a_job, a_running_job, a_vault, hours_ago
+from tests.builders import (
+    NOW,
+    a_detail,
+    a_history,
+    a_job,
+    a_running_job,
+    a_vault,
+    hours_ago,
+    settings,
+)
 from tests.pages import a_snapshot
 
 if TYPE_CHECKING:
@@ -83,7 +94,8 @@ def test_the_worst_comes_first_in_the_words_of_alerts_and_dashboards() -> None:
         a_snapshot(
             a_job("t", item="kept", protection_container="t", detail=unfinished),
             a_job("w", item="warns", protection_container="w", status="CompletedWithWarnings"),
-            a_job("l", item="late", protection_container="l", ended=hours_ago(31)),
+            a_job("l", item="late", protection_container="l", ended=hours_ago(55)),
+            a_job("m", item="missed", protection_container="m", ended=hours_ago(31)),
             a_job("f1", item="fails", protection_container="f", ended=hours_ago(25)),
             a_job("f2", item="fails", protection_container="f", status="Failed"),
             a_job("c1", item="cancelled", protection_container="c", ended=hours_ago(25)),
@@ -102,15 +114,16 @@ def test_the_worst_comes_first_in_the_words_of_alerts_and_dashboards() -> None:
         ("again", "Fails repeatedly", "bad"),
         ("late", "Late", "bad"),
         ("restored", "Restore failed", "bad"),
+        ("missed", "Missed", "warn"),
         ("fails", "Failed", "warn"),
         ("kept", "Task not completed", "warn"),
         ("warns", "Warnings", "warn"),
         ("cancelled", "Not completed", "warn"),
     ]
-    assert view.items.lines[5].tasks == "Transfer: Failed"
+    assert view.items.lines[6].tasks == "Transfer: Failed"
     assert view.verdict == (
-        "4 of 9 items are failing, 1 late, 1 with a task not completed, 1 with warnings and"
-        " 1 not completed."
+        "4 of 10 items are failing, 1 late, 1 with a missed backup, 1 with a task not completed,"
+        " 1 with warnings and 1 not completed."
     )
     assert view.tone == "bad"
 
@@ -143,20 +156,43 @@ def test_a_backup_that_was_refused_because_another_one_runs_has_not_failed() -> 
 
 
 @pytest.mark.parametrize(
-    ("backup_type", "hours", "late"),
+    ("backup_type", "hours", "health"),
     [
-        ("", 29.9, False),
-        ("", 30.1, True),
-        ("Log", 3.9, False),
-        ("Log", 4.1, True),
-        ("Full", 191, False),
-        ("CopyOnlyFull", 191, False),
+        ("", 29.9, []),
+        ("", 30.1, ["Missed"]),
+        ("", 53.9, ["Missed"]),
+        ("", 54.1, ["Late"]),
+        ("Log", 2.4, []),
+        ("Log", 3.9, ["Missed"]),
+        ("Log", 4.1, ["Late"]),
+        ("Full", 191, []),
+        ("CopyOnlyFull", 191, []),
     ],
 )
-def test_late_depends_on_the_type_of_backup(backup_type: str, hours: float, late: bool) -> None:
+def test_late_depends_on_the_type_of_backup(
+    backup_type: str, hours: float, health: list[str]
+) -> None:
     view = a_view(a_snapshot(a_job(backup_type=backup_type, ended=hours_ago(hours))))
 
-    assert bool(view.items.lines) is late
+    assert [found for _, found in items(view)] == health
+
+
+@pytest.mark.parametrize(
+    ("warning", "critical", "health"),
+    [(9, 12, "Late"), (9, None, "Missed"), (None, 9, "Late"), (11, 12, None), (None, None, None)],
+)
+def test_late_is_what_the_configuration_calls_late(
+    warning: int | None, critical: int | None, health: str | None
+) -> None:
+    ages = [None if hours is None else timedelta(hours=hours) for hours in (warning, critical)]
+    lateness = (LatenessRule(limits=AgeLimits(*ages)),)
+    age = 13 if health == "Late" else 10
+    vault, history = a_vault(), a_history(a_job(ended=hours_ago(age)))
+    rollup = roll_up(vault, history, NOW, settings(lateness=lateness))
+
+    assert [found for _, found in items(a_view(a_snapshot(rollup=rollup)))] == (
+        [health] if health else []
+    )
 
 
 @pytest.mark.parametrize("status", ["Completed", "CompletedWithWarnings", "Failed"])
@@ -285,7 +321,8 @@ def test_a_failure_under_a_shorter_name_does_not_say_never() -> None:
 FAILED = a_job("f", item="fails", protection_container="f", status="Failed", ended=hours_ago(2))
 GOOD_BEFORE = a_job("g", item="fails", protection_container="f", ended=hours_ago(25))
 WARNS = a_job("w", item="warns", protection_container="w", status="CompletedWithWarnings")
-LATE = a_job("l", item="late", protection_container="l", ended=hours_ago(31))
+MISSED = a_job("m", item="missed", protection_container="m", ended=hours_ago(31))
+LATE = a_job("l", item="late", protection_container="l", ended=hours_ago(60))
 STOPS = a_job("d", item="gone", protection_container="d", operation="DeleteBackupData")
 UNREAD = VaultSnapshot(vault=a_vault(name="new"), refresh_interval=timedelta(minutes=5))
 FILLING = Overview(fill=FillProgress(vaults=3, read=3, details=7))
@@ -308,6 +345,12 @@ BROKEN = a_snapshot(vault=a_vault(name="vault-z"), **DOWN)
             "1 of 2 items is failing.",
         ),
         ([a_snapshot(a_job(), LATE)], Overview(), "bad", "1 of 2 items is late."),
+        (
+            [a_snapshot(a_job(), MISSED)],
+            Overview(),
+            "warn",
+            "1 of 2 items is with a missed backup.",
+        ),
         ([a_snapshot(a_job(), WARNS)], Overview(), "warn", "1 of 2 items is with warnings."),
         ([a_snapshot(a_job(), STOPS)], Overview(), "bad", "1 of 2 items is stopped within a day."),
         (

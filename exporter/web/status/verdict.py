@@ -97,6 +97,7 @@ def counted(healths: Counter[Health]) -> list[str]:
     kinds = (
         (sum(healths[one] for one in _FAILING), "failing"),
         (healths[Health.LATE], "late"),
+        (healths[Health.MISSED], "with a missed backup"),
         (healths[Health.STOPPED], "stopped within a day"),
         (healths[Health.TASK], "with a task not completed"),
         (healths[Health.WARNINGS], "with warnings"),
