@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -228,6 +229,28 @@ def test_a_vault_that_is_configured_too_is_read_once_as_it_is_named(stage: Steer
 
     assert len(lists) == len(set(lists)) == 3
     assert stage.values("vault_info", resource_group="RG-0000", location="westeurope") == [1]
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["discovered", "named, too"])
+def test_lateness_by_tag_holds_and_changes_with_a_reload(stage: Steered, named: bool) -> None:
+    """The tag need not be among metrics.vault_tags."""
+    [first, *_] = sized_fleet(vaults=1).vaults
+    stage.simulator.put_vault(replace(first, tags={"Tier": "gold"}))
+    entries = f"[{{id: {stage.simulator.vault_ids[0]}}}]" if named else "[]"
+
+    def hours(vault: str) -> dict[str, float]:
+        family = "last_success_age_limit_seconds"
+        found = {s: stage.values(family, vault=vault, severity=s) for s in ("warning", "critical")}
+        return {severity: max(values) / 3600 for severity, values in found.items() if values}
+
+    gold = "[{vaults: {tags: {tier: gold}}, warning: 1h, critical: never}]"
+    stage.configure(vaults=entries, discovery=BY_ARM, lateness=gold)
+    stage.refresh()
+    assert hours("vault-0000") == {"warning": 1}
+    assert hours("vault-0001") == {"warning": 30, "critical": 54}
+
+    stage.configure(vaults=entries, discovery=BY_ARM)
+    assert hours("vault-0000") == {"warning": 30, "critical": 54}, "before anything is read"
 
 
 def test_the_info_of_a_vault_has_allow_listed_tags_only(stage: Steered) -> None:
