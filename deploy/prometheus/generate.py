@@ -21,7 +21,7 @@ from exporter.backup.model import PROTECTING, RESTORING, STOPPING, ItemKey, Vaul
 from exporter.config.types import read_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 HERE: Final = Path(__file__).parent
 SETTINGS: Final = HERE / "settings.yaml"
@@ -30,9 +30,37 @@ RULES: Final = HERE / "azure-backup.rules.yaml"
 
 _VAULT: Final = ("job", *VaultKey._fields)
 _THING: Final = (*_VAULT, "backup_management_type", "protection_container", "item")
+
+
+def _matching(labels: Iterable[str]) -> str:
+    """A selector's matchers as a format of printf in an alert's template."""
+    return ", ".join(f"{label}=%q" for label in labels)
+
+
+def _values(labels: Iterable[str]) -> str:
+    return " ".join(f"$labels.{label}" for label in labels)
+
+
+_KEY: Final = ("job", *ItemKey._fields)
+# Asked when the text is made, so that an error comes and goes without a new alert, and an alert
+# without one is no less an alert. A code or title that Azure leaves out is left out.
+_WHY: Final = (
+    f"{{{{ range query (printf `max by (error_code, error_title)"
+    f" (azure_backup_last_job_error_info{{{_matching(_KEY)}}})` {_values(_KEY)})"
+    ' | sortByLabel "error_code" }} Error of its last job:'
+    "{{ with .Labels.error_code }} {{ . }}{{ end }}"
+    "{{ with .Labels.error_title }} {{ . }}{{ end }}.{{ end }}"
+)
+_VAULT_WHY: Final = (
+    "{{ range query (printf `max by (kind)"
+    f" (azure_backup_vault_down{{{_matching(_VAULT)}}}) == 1` {_values(_VAULT)})"
+    ' | sortByLabel "kind" }} Its newest failure is of the kind {{ .Labels.kind }}.{{ end }}'
+)
 _WORDS: Final = {
+    "WHY": _WHY,
+    "VAULT_WHY": _VAULT_WHY,
     "VAULT": ", ".join(_VAULT),
-    "KEY": ", ".join(("job", *ItemKey._fields)),
+    "KEY": ", ".join(_KEY),
     # What is protected, and what is done to it: some jobs name no container or backup type.
     "NAME": ", ".join(label for label in _THING if label != "protection_container"),
     "THING": ", ".join(_THING),
@@ -137,15 +165,40 @@ def rules(settings: dict[str, Any], *, remembers: bool = True) -> str:
             "not_": _Not,
         }
     )
-    return re.sub(
-        r"(- alert: (\w+)\n.*?\n +annotations:\n)( +)",
-        lambda found: (
-            f"{found[1]}{found[3]}runbook_url: {settings['runbooks']}#{found[2].lower()}\n"
-            f"{found[3]}"
-        ),
-        text,
-        flags=re.DOTALL,
+    return _with_addresses(text, settings)
+
+
+def _with_addresses(text: str, settings: dict[str, Any]) -> str:
+    """The rules with each alert's runbook and dashboard."""
+    head, *groups = re.split(r"(?=^  - name: )", text, flags=re.MULTILINE)
+    return head + "".join(
+        re.sub(
+            r"(- alert: (\w+)\n.*?\n +annotations:\n)( +)",
+            lambda found, group=group: (
+                f"{found[1]}{found[3]}runbook_url: {settings['runbooks']}#{found[2].lower()}\n"
+                f"{found[3]}dashboard_url: {settings['grafana']}{_dashboard(group)}\n{found[3]}"
+            ),
+            group,
+            flags=re.DOTALL,
+        )
+        for group in groups
     )
+
+
+def _dashboard(group: str) -> str:
+    """Path and variables of the dashboard that shows what the alerts of a group are about."""
+    variables = {"job": "job"}
+    if "azure-backup-exporter" not in group.partition("\n")[0]:
+        variables |= {"subscription": "subscription_id", "vault": "vault"}
+    if "azure-backup-items" in group.partition("\n")[0]:
+        variables |= {"item": "item"}
+    page = "azure-backup-item" if "item" in variables else "azure-backup-exporter"
+    query = "&".join(
+        f"var-{name}={{{{ $labels.{label} | urlquery }}}}" for name, label in variables.items()
+    )
+    # Not every job names a container: then all that have such an item are shown.
+    container = "{{ with $labels.protection_container }}&var-container={{ . | urlquery }}{{ end }}"
+    return f"/d/{page}?{query}" + (container if "item" in variables else "")
 
 
 def main() -> int:

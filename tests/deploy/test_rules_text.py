@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.processes import ROOT
 from tests.promql import TARGET_LABELS, grouped, selectors, served
 
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/azure-backup.rules.yaml").read_text("utf-8"))
+SETTINGS = yaml.safe_load((ROOT / "deploy/prometheus/settings.yaml").read_text("utf-8"))
 ALL = [rule for group in RULES["groups"] for rule in group["rules"]]
 ALERTS = [rule for rule in ALL if "alert" in rule]
 RECORDED = {rule["record"]: rule["expr"] for rule in ALL if "record" in rule}
@@ -48,11 +50,72 @@ def test_every_alert_is_complete(alert: dict[str, Any]) -> None:
 
     assert alert["alert"].startswith("AzureBackup")
     assert alert["labels"]["severity"] in ("critical", "warning")
-    assert annotations.keys() == {"summary", "description", "runbook_url"}
-    assert annotations["runbook_url"].endswith("#" + alert["alert"].lower())
+    assert annotations.keys() == {"summary", "description", "runbook_url", "dashboard_url"}
+    assert annotations["runbook_url"] == f"{SETTINGS['runbooks']}#{alert['alert'].lower()}"
+    assert annotations["dashboard_url"].startswith(f"{SETTINGS['grafana']}/d/")
     # A sentence for all alerts of a name, or the title of one: docs/monitoring.md says why.
     assert annotations["summary"].endswith(".") == ("$labels" not in annotations["summary"])
-    assert annotations["description"].endswith(".")
+    # Behind the last sentence stands why, where there is a reason.
+    said = re.sub(r"\{\{ range .*\}\}$", "", annotations["description"])
+    assert said.endswith(".")
+    assert "{{ range" not in said
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=by_name)
+def test_the_dashboard_exists_and_has_the_variables(alert: dict[str, Any]) -> None:
+    """It opens at what the alert is about: each of its labels that a dashboard can choose by."""
+    url = alert["annotations"]["dashboard_url"]
+    [uid] = re.findall(r"/d/([\w-]+)\?", url)
+    dashboard = json.loads((ROOT / f"grafana/dashboards/{uid}.json").read_text("utf-8"))
+    chosen = re.findall(r"\bvar-(\w+)=", url)
+    named = {"vault", "item"} & set(re.findall(r"\$labels\.(\w+)", alert["annotations"]["summary"]))
+
+    assert dashboard["uid"] == uid
+    assert {"job", *named} <= set(chosen)
+    assert set(chosen) <= {one["name"] for one in dashboard["templating"]["list"]}
+    assert url.count("urlquery") == len(chosen), "any name must survive"
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=by_name)
+def test_what_the_texts_ask_exists(alert: dict[str, Any]) -> None:
+    families = served()
+    asked = re.findall(r"printf `(.*?)`", alert["annotations"]["description"])
+
+    for expr in asked:
+        for metric, labels in selectors(expr.replace("%q", '"x"')):
+            assert labels <= families[metric] | TARGET_LABELS, metric
+
+
+def test_alerts_about_a_finished_job_say_its_error() -> None:
+    """And those about a vault that is down, for reasons of several kinds, say which."""
+    asked = {
+        by_name(alert): re.findall(
+            r"printf `.*?(azure_backup_\w+)", alert["annotations"]["description"]
+        )
+        for alert in ALERTS
+    }
+    silent = {
+        # It has no error, or none yet.
+        "AzureBackupRunsTooLong",
+        "AzureBackupProtectionStopped",
+        "AzureBackupItemDisappeared",
+        # The name says it all.
+        "AzureBackupVaultThrottled",
+        "AzureBackupVaultGone",
+        # No refresh has failed.
+        "AzureBackupVaultNeverRead",
+        "AzureBackupVaultDisappeared",
+        "AzureBackupDataStale",
+        "AzureBackupDetailsPending",
+    }
+
+    for group, family in (("items", "last_job_error_info"), ("vaults", "vault_down")):
+        [rules] = [
+            one["rules"] for one in RULES["groups"] if one["name"] == f"azure-backup-{group}"
+        ]
+        for rule in rules:
+            if "alert" in rule and rule["alert"] not in silent:
+                assert asked[rule["alert"]] == [f"azure_backup_{family}"], rule["alert"]
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=by_name)
@@ -78,13 +141,12 @@ def test_the_alerts_go_on_when_the_exporter_moves() -> None:
 
 def test_the_status_page_judges_by_the_same_thresholds() -> None:
     """The settings are not in the package; a page that differs from the alerts helps nobody."""
-    settings = yaml.safe_load((ROOT / "deploy/prometheus/settings.yaml").read_text("utf-8"))
     page = (ROOT / "exporter/web/status/status.html").read_text("utf-8")
 
-    assert settings["backups"] == BACKUP
-    assert settings["failures_in_a_row"] == judgement.FAILURES_IN_A_ROW
-    assert read_duration(settings["one_off"]) == judgement.ONE_OFF
-    assert settings["already_running"] == judgement.ALREADY_RUNNING
+    assert SETTINGS["backups"] == BACKUP
+    assert SETTINGS["failures_in_a_row"] == judgement.FAILURES_IN_A_ROW
+    assert read_duration(SETTINGS["one_off"]) == judgement.ONE_OFF
+    assert SETTINGS["already_running"] == judgement.ALREADY_RUNNING
     for text in ("from 3 jobs in a row", "count for 1 day"):
         assert text in page
     for rule in DEFAULT_LATENESS:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JOB: Final = "azure-backup-exporter"
+GRAFANA: Final = "http://grafana.example"
 RUNBOOKS: Final = "https://docs.example/runbooks.md"
 BRIDGE_SECONDS: Final = 8
 LOG_LATE_SECONDS: Final = 12
@@ -63,6 +64,7 @@ def quick_rules() -> str:
                 **settings,
                 "job": JOB,
                 "runbooks": RUNBOOKS,
+                "grafana": GRAFANA,
                 "bridge": f"{BRIDGE_SECONDS}s",
                 "vault_down": "1s",
             }

@@ -17,6 +17,7 @@ from exporter.simulator.limits import throttled
 from tests.processes import wait_for
 from tests.stack.loop import (
     GONE_SECONDS,
+    GRAFANA,
     GROUP_WAIT,
     JOB,
     LOG_LATE_SECONDS,
@@ -178,10 +179,15 @@ def test_a_failing_backup_is_told_and_resolves_after_the_next_good_one(loop: Loo
 
     summary = f"The last backup of vm-1 in vault {vault['vault']} failed"
     description = (
-        f"Backup of vm-1 ({where}) ended as Failed. Look up its error code in the item's dashboard"
-        " or the job in the Azure portal, mend the cause, and start a backup."
+        f"Backup of vm-1 ({where}) ended as Failed. Mend the cause that its error names, or the job"
+        " in the Azure portal, and start a backup."
     )
     runbook = f"{RUNBOOKS}#azurebackupjobfailed"
+    dashboard = (
+        f"{GRAFANA}/d/azure-backup-item?var-job={JOB}&var-subscription={vault['subscription_id']}"
+        f"&var-vault={vault['vault']}&var-item=vm-1"
+        "&var-container=iaasvmcontainerv2%3Brg%3Bvm-1"
+    )
     assert told.labels == {
         "alertname": "AzureBackupJobFailed",
         "severity": "warning",
@@ -196,6 +202,7 @@ def test_a_failing_backup_is_told_and_resolves_after_the_next_good_one(loop: Loo
         "summary": summary,
         "description": description,
         "runbook_url": runbook,
+        "dashboard_url": dashboard,
     }
     portal = (
         f"https://portal.azure.com/#@/resource/subscriptions/{vault['subscription_id']}"
@@ -208,6 +215,7 @@ def test_a_failing_backup_is_told_and_resolves_after_the_next_good_one(loop: Loo
     assert message["title_link"] == portal
     assert message["text"].startswith(
         f"[firing, warning] {summary}\n{description}\nRunbook: {runbook}\n"
+        f"Dashboard: {dashboard}\n"
         f"Azure portal: {portal}\nPrometheus: http://prometheus.example/graph?g0.expr="
     )
 

@@ -117,6 +117,7 @@ def an_alert(status: str = "firing", **changes: str) -> dict[str, Any]:
             "summary": f"The last backup of {labels.get('item')} failed",
             "description": "It ended as Failed.",
             "runbook_url": "https://docs.example/runbooks.md#azurebackupjobfailed",
+            "dashboard_url": "http://grafana.example/d/azure-backup-item?var-item=vm1&var-vault=a",
         },
         "generatorURL": "http://prometheus.example/graph?g0.expr=up&g0.tab=1",
     }
@@ -175,6 +176,7 @@ def test_the_text_has_all_links(tmp_path: Path) -> None:
         "[firing, warning] The last backup of vm1 failed\n"
         "It ended as Failed.\n"
         "Runbook: https://docs.example/runbooks.md#azurebackupjobfailed\n"
+        "Dashboard: http://grafana.example/d/azure-backup-item?var-item=vm1&var-vault=a\n"
         f"Azure portal: {PORTAL}\n"
         "Prometheus: http://prometheus.example/graph?g0.expr=up&g0.tab=1\n"
         "\n"
@@ -200,6 +202,7 @@ def test_markdown_has_all_links(tmp_path: Path) -> None:
 
     assert "**The last backup of vm1 failed** (firing, warning)" in text
     assert "[Runbook](https://docs.example/runbooks.md#azurebackupjobfailed)" in text
+    assert "[Dashboard](http://grafana.example/d/azure-backup-item?var-item=vm1&var-v" in text
     assert f"[Azure portal]({PORTAL})" in text
     assert "[Prometheus](http://prometheus.example/graph?g0.expr=up&g0.tab=1)" in text
     assert render(tmp_path, "link", an_alert(), group=VAULT) == PORTAL
@@ -214,7 +217,23 @@ def test_mail_has_all_links_and_escapes_names(tmp_path: Path) -> None:
     assert "&lt;img src=x&gt;" in page
     assert f'<a href="{PORTAL}">Azure portal</a>' in page
     assert '<a href="https://docs.example/runbooks.md#azurebackupjobfailed">Runbook</a>' in page
+    assert '<a href="http://grafana.example/d/azure-backup-item?var-item=vm1&amp;var-v' in page
     assert "prometheus.example/graph?g0.expr=up&amp;g0.tab=1" in page
+
+
+@pytest.mark.parametrize("name", ["text", "markdown", "html"])
+def test_a_runbook_that_has_no_address_is_named_and_no_broken_link(
+    name: str, tmp_path: Path
+) -> None:
+    """As the rules are shipped."""
+    alert = an_alert()
+    alert["annotations"]["runbook_url"] = "docs/runbooks.md#azurebackupjobfailed"
+
+    text = render(tmp_path, name, alert, group=VAULT)
+
+    assert "Runbook: docs/runbooks.md#azurebackupjobfailed" in text
+    assert 'href="docs' not in text
+    assert "(docs" not in text
 
 
 def test_prometheus_accepts_the_queries_of_the_runbooks(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
 import pytest
 import yaml
 
+from exporter.backup.model import ItemKey
 from exporter.errors import ErrorKind
 from tests.processes import ROOT
 from tests.stack.programs import installed
@@ -132,8 +134,8 @@ SCENARIOS = [
         fires=15,
         ends=31,
         summary="The last backup of vm1 in vault v1 failed",
-        description=f"Backup of vm1 ({WHERE}) ended as Failed. Look up its error code in the item's"
-        " dashboard or the job in the Azure portal, mend the cause, and start a backup.",
+        description=f"Backup of vm1 ({WHERE}) ended as Failed. Mend the cause that its error names,"
+        " or the job in the Azure portal, and start a backup.",
         near=[
             item("last_job_status", "1x60", status="Failed", operation="Restore"),
             # It could not start because another backup was running, and still is.
@@ -430,7 +432,8 @@ SCENARIOS = [
         summary="Vault v1 may not be read",
         description="Azure refuses to show the jobs of vault v1 (resource group rg1, subscription"
         " s1): the backups are not watched. Give the exporter's identity the role Backup Reader on"
-        " the vault; the log of the exporter names the identity's right that is missing.",
+        " the vault; the log of the exporter names the identity's right that is missing. Its newest"
+        " failure is of the kind forbidden.",
         near=[
             # One refresh failed, and the next one did not.
             vault("vault_up", "1x9 0x14 1x75"),
@@ -492,7 +495,7 @@ SCENARIOS = [
         summary="Vault v1 cannot be read",
         description="The jobs of vault v1 (resource group rg1, subscription s1) cannot be read: its"
         " backups are not watched. The exporter's status page and log say why; most often it is the"
-        " network, a proxy, or a fault of Azure itself.",
+        " network, a proxy, or a fault of Azure itself. Its newest failure is of the kind network.",
         near=[
             # Forbidden: the alert that says so is enough.
             vault("vault_up", "1x9 0x90"),
@@ -738,6 +741,24 @@ def rule_test(given: list[Series], checks: list[dict[str, Any]]) -> dict[str, An
     }
 
 
+def dashboard_url(labels: Mapping[str, str]) -> str:
+    """Where an alert with these labels leads to."""
+    page = "item" if "item" in labels else "exporter"
+    variables = {
+        "job": "job",
+        "subscription": "subscription_id",
+        "vault": "vault",
+        "item": "item",
+        "container": "protection_container",
+    }
+    if "vault" not in labels:
+        variables = {"job": "job"}
+    chosen = {name: labels[label] for name, label in variables.items() if labels.get(label)}
+    return f"http://localhost:3000/d/azure-backup-{page}?" + "&".join(
+        f"var-{name}={quote_plus(value)}" for name, value in chosen.items()
+    )
+
+
 def told_of(name: str, minutes: Iterable[int], *, value: int | None) -> list[dict[str, Any]]:
     """That so many alerts of a name fire at these minutes; None for none at all."""
     samples = [] if value is None else [{"labels": "{}", "value": value}]
@@ -757,6 +778,7 @@ def test_an_alert_fires_when_it_should_and_only_then(scenario: Scenario, tmp_pat
             "summary": scenario.summary,
             "description": scenario.description,
             "runbook_url": f"docs/runbooks.md#{name.lower()}",
+            "dashboard_url": dashboard_url(scenario.labels),
         },
     }
 
@@ -890,6 +912,71 @@ def test_few_reads_are_few_of_what_there_are(
     )
 
 
+JOB_ALERTS = [
+    scenario
+    for scenario in SCENARIOS
+    if "last_job_error_info" in ALERTS[scenario.alert]["annotations"]["description"]
+]
+NASTY = 'a"b\\c {{ $value }} Ünï'
+
+
+@pytest.mark.parametrize("scenario", JOB_ALERTS, ids=lambda scenario: scenario.alert)
+def test_an_alert_says_the_error_of_its_job_and_is_one_alert(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    """As many errors as there are, and of a pair of exporters each once; none of another item."""
+    name = scenario.alert
+    key = {label: scenario.labels.get(label, "") for label in ("job", *ItemKey._fields)}
+    count = scenario.fires + 2
+    errors = [
+        series("azure_backup_last_job_error_info", f"1x{count}", {**key, **labels})
+        for labels in (
+            {"error_code": "400002", "error_title": ""},
+            {"error_code": "400001", "error_title": NASTY},
+            {"error_code": "400001", "error_title": NASTY, "pod": "b"},
+            {"error_code": "4", "error_title": "Another's", "item": "vm9"},
+        )
+    ]
+    expected = {
+        "exp_labels": {k: v for k, v in scenario.labels.items() if v}
+        | {"severity": ALERTS[name]["labels"]["severity"]},
+        "exp_annotations": {
+            "summary": scenario.summary,
+            "description": f"{scenario.description} Error of its last job: 400001 {NASTY}. Error of"
+            " its last job: 400002.",
+            "runbook_url": f"docs/runbooks.md#{name.lower()}",
+            "dashboard_url": dashboard_url(scenario.labels),
+        },
+    }
+    check = {"eval_time": f"{scenario.fires}m", "alertname": name, "exp_alerts": [expected]}
+
+    promtool([rule_test([*scenario.given, *errors], [check])], tmp_path, alert=name)
+
+
+def test_names_with_any_character_are_asked_and_linked_as_they_are(tmp_path: Path) -> None:
+    odd = {**ITEM, "item": NASTY, "protection_container": "a;b &c", "backup_type": "Full"}
+    error = {**odd, "error_code": "", "error_title": "Titled"}
+    given = [
+        series("azure_backup_consecutive_failures", "3x20", odd),
+        series("azure_backup_last_job_error_info", "1x20", error),
+    ]
+    expected = {
+        "exp_labels": {**odd, "severity": "critical"},
+        "exp_annotations": {
+            "summary": f"3 backups in a row of {NASTY} in vault v1 failed",
+            "description": f"Backup (Full) of {NASTY} ({WHERE}) has not succeeded in 3 runs."
+            " Waiting does not help: mend the cause that the job names, or ask Azure support with"
+            " the job's id. Error of its last job: Titled.",
+            "runbook_url": "docs/runbooks.md#azurebackupfailsrepeatedly",
+            "dashboard_url": dashboard_url(odd),
+        },
+    }
+    name = "AzureBackupFailsRepeatedly"
+    check = {"eval_time": "9m", "alertname": name, "exp_alerts": [expected]}
+
+    promtool([rule_test(given, [check])], tmp_path, alert=name)
+
+
 VAULT_ALERTS = {
     "AzureBackupVaultForbidden": ("forbidden", "unauthorized"),
     "AzureBackupVaultThrottled": ("throttled",),
@@ -959,6 +1046,7 @@ def test_without_any_target_the_exporter_counts_as_down(tmp_path: Path) -> None:
             "summary": "The Azure Backup exporter is down",
             "description": down.description,
             "runbook_url": "docs/runbooks.md#azurebackupexporterdown",
+            "dashboard_url": dashboard_url({"job": VAULT["job"]}),
         },
     }
     checks: list[dict[str, Any]] = [
