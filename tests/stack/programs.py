@@ -154,8 +154,11 @@ def scraping(
     folder: Path,
     targets: Mapping[str, str],
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    rules: str = "groups: []",
 ) -> Iterator[Prometheus]:
     """Run Prometheus, ready once it has scraped every target (job to address) three times."""
+    (folder / "rules.yaml").write_text(rules, "utf-8")
     jobs = [
         {
             "job_name": job,
@@ -164,9 +167,10 @@ def scraping(
         }
         for job, address in targets.items()
     ]
-    every_second = {"scrape_interval": "1s", "scrape_timeout": "1s"}
+    every_second = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"global": every_second, "scrape_configs": jobs}))
+    whole = {"global": every_second, "rule_files": ["rules.yaml"], "scrape_configs": jobs}
+    config.write_text(yaml.safe_dump(whole))
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     command = [

@@ -90,8 +90,9 @@ def put_job(
     *,
     ago: timedelta = SECOND,
     log: bool = False,
+    host: str = "host1",
 ) -> None:
-    """A job that ended a moment ago."""
+    """A job that ended a moment ago; with ``log`` one of a database on a host."""
     end = datetime.now(UTC) - ago
     properties: dict[str, Any] = {
         "jobType": "AzureIaaSVMJob",
@@ -109,7 +110,7 @@ def put_job(
     if log:
         properties |= {
             "jobType": "AzureWorkloadJob",
-            "entityFriendlyName": f"{item} [host1]",
+            "entityFriendlyName": f"{item} [{host}]",
             "backupManagementType": "AzureWorkload",
             "workloadType": "SQLDataBase",
             "operation": "Backup (Log)",
