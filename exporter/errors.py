@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from exporter.masking import masked
+from exporter.words import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +27,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+        # Keys and values of a file whose invisible characters may be what is wrong.
+        return visible(f"{self.path}: {self.message}" if self.path else self.message)
 
 
 class ConfigError(Exception):

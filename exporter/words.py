@@ -1,4 +1,4 @@
-"""Spans of time and lists of names for people."""
+"""Texts for people: spans of time, lists of names, and names that peers choose."""
 
 from __future__ import annotations
 
@@ -10,6 +10,30 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+# Control characters, surrogates, and what Unicode calls default ignorable (UAX 44): among them
+# those that turn the direction of the text after them. Not the selectors of variants, which are
+# seen in what they follow.
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+)
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    r"""The text with an escape, e.g. ``\u202e``, for each character that nobody sees.
+
+    Two names must not look alike, nor may one steer a terminal or turn the text beside it.
+
+    Args:
+        text: As a peer or a file has it.
+        lines: Whether line breaks and tabs stay what they are.
+    """
+    return _INVISIBLE.sub(
+        lambda found: found[0] if lines and found[0] in "\n\t" else ascii(found[0])[1:-1],
+        text,
+    )
 
 
 def span(length: timedelta) -> str:

@@ -6,6 +6,7 @@ import sys
 from typing import Final
 
 from exporter.masking import masked
+from exporter.words import visible
 
 OK: Final = 0
 FAULT: Final = 1
@@ -19,5 +20,5 @@ def say(text: str) -> None:
 
 def complain(text: object, code: int) -> int:
     """Print why the command ends; returns its exit code."""
-    sys.stderr.write(masked(f"azure-backup-exporter: {text}\n"))
+    sys.stderr.write(visible(masked(f"azure-backup-exporter: {text}\n"), lines=True))
     return code

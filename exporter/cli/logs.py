@@ -14,7 +14,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from exporter.masking import masked
 from exporter.threads import start_thread
-from exporter.words import names
+from exporter.words import names, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,11 @@ _NAMES: Final = 10
 _CHATTY: Final = ("azure", "msal", "urllib3", "requests", "asyncio", "tornado.general")
 
 
-class _Masking(logging.Formatter):
-    """Whole lines with their tracebacks: what a library or peer quotes may hold our secrets."""
+class _Presentable(logging.Formatter):
+    """Whole lines with their tracebacks: what a library or peer quotes may hold our secrets.
+
+    Or names that would turn the rest of the line.
+    """
 
     def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
@@ -37,7 +40,7 @@ class _Masking(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return masked(self._formatter.format(record))
+        return visible(masked(self._formatter.format(record)))
 
 
 class _Gathering(logging.Handler):
@@ -114,7 +117,7 @@ def set_up_logging(level: str, form: str) -> None:
         formatter = Logfmter(keys=list(_FIELDS), mapping=_FIELDS, datefmt=_TIME)
     formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Masking(formatter))
+    handler.setFormatter(_Presentable(formatter))
     logging.basicConfig(level=level.upper(), handlers=[_Gathering(handler)], force=True)
     # Libraries log each request, some with its headers; what matters reaches us as an exception.
     for name in _CHATTY:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 from contextlib import contextmanager, nullcontext
@@ -10,13 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from exporter.words import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
-
-# Control characters, those that end a line or paragraph, and those that turn the direction of the
-# text after them.
-_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 _TERMINATED: Final = 128 + signal.SIGTERM
 
@@ -31,8 +28,8 @@ STYLES: Final = {
 
 
 def safe(text: str) -> str:
-    """The text without what would steer a terminal, or break a line in two."""
-    return _UNSAFE.sub("\ufffd", text)
+    """The text in one line, and nothing in it that would steer a terminal."""
+    return visible(text)
 
 
 def on_terminal() -> bool:

@@ -151,7 +151,7 @@ def test_names_cannot_break_a_line(azure: Simulator, config: str) -> None:
     ended = run("jobs", config, "--status=InProgress", **azure.identity_environ)
 
     job = next(job for job in lines_of(ended.stdout) if job["job_id"] == "hostile")
-    assert job["item"] == "evil\ufffd[31m\ufffd\ufffd\ufffd[red]\ufffd"
+    assert job["item"] == r"evil\x1b[31m\t\n\u2028[red]\u202e"
 
 
 @pytest.mark.parametrize("columns", [60, 160])

@@ -449,3 +449,22 @@ def test_a_long_reason_folds_and_a_short_one_does_not() -> None:
     assert f"<summary><bdi>{'x' * 120} …</bdi></summary><bdi>{'x' * 500}.</bdi>" in page
     assert "<small><bdi>403.</bdi></small>" in page
     assert page.index("<b>What to do:</b> <bdi>y.</bdi>") < page.index("x" * 500)
+
+
+def test_names_cannot_turn_the_text_beside_them() -> None:
+    r"""As an escape, and not as a character that is left out: ``a\u200b`` is not ``a``."""
+    vault = a_vault(name="v\u2066w", resource_group="g\u200bh")
+    snapshot = a_snapshot(a_job(item="vm\u202e<b>", status="Failed"), vault=vault)
+
+    page = render(a_view(snapshot), telemetry_path="/metrics").decode()
+
+    assert r"<bdi>vm\u202e&lt;b&gt;</bdi>" in page
+    assert r"<bdi>v\u2066w</bdi>" in page
+    assert r"<bdi>g\u200bh</bdi>" in page
+    assert not set("\u202e\u2066\u200b") & set(page)
+
+
+def test_a_name_that_was_asked_for_can_be_asked_for_again() -> None:
+    page = render(a_view(vault="v\u2066&"), telemetry_path="/metrics").decode()
+
+    assert 'value="v\u2066&amp;"' in page

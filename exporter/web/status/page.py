@@ -7,9 +7,11 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tornado.escape import xhtml_escape
 from tornado.template import Loader
 
 from exporter import __version__
+from exporter.words import visible
 
 if TYPE_CHECKING:
     from exporter.web.status.view import StatusView
@@ -17,7 +19,13 @@ if TYPE_CHECKING:
 _HERE: Final = Path(__file__).parent
 _STYLE: Final = (_HERE / "status.css").read_text(encoding="utf-8")
 _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_TEMPLATES: Final = Loader(str(_HERE))
+
+
+def _shown(value: bytes) -> str:
+    return xhtml_escape(visible(value.decode(), lines=True))
+
+
+_TEMPLATES: Final = Loader(str(_HERE), namespace={"shown": _shown})
 """Compiles when it is first asked: 3 MiB that a process which is only scraped does without."""
 
 CONTENT_SECURITY_POLICY: Final = (
