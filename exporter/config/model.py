@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field
 
 from exporter.backup.lateness import DEFAULT_LATENESS
 from exporter.backup.model import JobSeries, Settings
@@ -17,14 +17,13 @@ from exporter.config.types import (
     Count,
     CountFromZero,
     Interval,
+    Secret,
     Span,
     Text,
     Threads,
     Timeout,
     Url,
 )
-
-Secret = Annotated[SecretStr, Field(min_length=1)]
 
 
 class DefaultCredential(Section):

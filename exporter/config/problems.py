@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pydantic import ValidationError
 
 from exporter.config.section import Section
-from exporter.config.yaml_file import read_yaml
+from exporter.config.yaml_file import place_after, read_yaml
 from exporter.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Section)
 
+_LARGEST_FILE: Final = 4 * 2**20
+"""Twenty thousand vaults; what has no end, as a device, is no configuration."""
+
 _HINTS: Final = {
     "missing": "is required",
     "model_type": "write a section of keys and values",
     "dict_type": "write a section of keys and values",
-    "string_type": "write text; put a number in quotes",
-    "int_type": "write a whole number",
-    "bool_type": "write true or false",
+    "string_type": "write text; put a number, true, false or null in quotes",
     "list_type": "write a list",
     "too_short": "needs at least one entry",
     "union_tag_not_found": "its type is required",
@@ -55,10 +57,20 @@ def read_text(path: Path) -> str:
         ConfigError: It cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(str(path), [Problem("", f"cannot be read: {reason}")]) from error
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE + 1)
+        if len(content) > _LARGEST_FILE:
+            reason = f"it is larger than {_LARGEST_FILE // 2**20} MiB"
+        elif content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            reason = "it is UTF-16; save it as UTF-8"
+        else:
+            return content.decode()
+    except OSError as error:
+        reason = error.strerror or "the system does not say why"
+    except UnicodeDecodeError as error:
+        where = place_after(content[: error.start].decode())
+        reason = f"{where}: byte 0x{content[error.start]:02x} is not UTF-8; save it as UTF-8"
+    raise ConfigError(str(path), [Problem("", f"cannot be read: {reason}")])
 
 
 def read_section(
@@ -122,5 +134,7 @@ def _hint_for_key(unknown: str, form: Format) -> str:
     }
     if unknown in homes:
         return f"unknown key here; it belongs to {homes[unknown]}"
+    if unknown == "<<":
+        return "merging of keys (<<) is not supported; write the keys out"
     near = difflib.get_close_matches(unknown, homes, 1)
     return f"unknown key; did you mean {near[0]}?" if near else "unknown key"

@@ -7,7 +7,14 @@ from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    WithJsonSchema,
+)
 
 _DURATION_PART: Final = r"([0-9]{1,9})(ms|[smhdwy])"
 _DURATION: Final = f"^({_DURATION_PART})+$"
@@ -20,6 +27,13 @@ _UNITS: Final = {
     "w": timedelta(weeks=1),
     "y": timedelta(days=365),
 }
+_FLAGS: Final = {
+    **dict.fromkeys(("true", "yes", "on"), True),
+    **dict.fromkeys(("false", "no", "off"), False),
+}
+_LINE_BREAK: Final = re.compile(r"[\t\n\r]")
+_LONGEST_QUOTE: Final = 40
+_LARGEST_COUNT: Final = 999_999_999
 _LOOPBACK: Final = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 
 
@@ -30,7 +44,7 @@ def read_duration(value: object) -> timedelta:
         ValueError: It is none.
     """
     if not isinstance(value, str) or not re.fullmatch(_DURATION, value):
-        raise ValueError(f"write a duration such as 30s, 5m or 1h30m, not {value!r}")
+        raise ValueError(f"write a duration such as 30s, 5m or 1h30m, not {_quoted(value)}")
     try:
         return sum(
             (int(number) * _UNITS[unit] for number, unit in re.findall(_DURATION_PART, value)),
@@ -73,9 +87,54 @@ def _at_most(most: timedelta) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _read_count(value: object) -> object:
+def _read_count(value: object) -> int:
     """A number that came from an environment variable is text."""
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+    if isinstance(value, str) and re.fullmatch("0|[1-9][0-9]{0,8}", value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"write a whole number such as 1000, not {_quoted(value)}")
+
+
+def as_flag(value: object) -> bool | None:
+    """True or false; the words of YAML 1.1, and what came from a variable, are text."""
+    if isinstance(value, str):
+        return _FLAGS.get(value.lower())
+    return value if isinstance(value, bool) else None
+
+
+def _read_flag(value: object) -> bool:
+    flag = as_flag(value)
+    if flag is None:
+        raise ValueError(f"write true or false, not {_quoted(value)}")
+    return flag
+
+
+def _quoted(value: object) -> str:
+    """What was written, as far as it fits a message."""
+    match value:
+        case None | bool():
+            return str(value).lower().replace("none", "null")
+        case str() | int():
+            text = repr(value)
+            return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
+        case dict():
+            return "a section"
+        case _:
+            return "a list"
+
+
+def _check_line(text: str) -> str:
+    if found := _LINE_BREAK.search(text):
+        raise ValueError(
+            f"write one line of text: U+{ord(found[0]):04X} stands at position {found.start() + 1}"
+        )
+    return text
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    _check_line(secret.get_secret_value())
+    return secret
 
 
 def _check_url(url: str) -> str:
@@ -131,11 +190,13 @@ Duration = Annotated[
 Span = Annotated[Duration, _at_least(timedelta(milliseconds=1))]
 Interval = Annotated[Duration, _at_least(timedelta(seconds=1))]
 Timeout = Annotated[Span, _at_most(timedelta(minutes=10))]
-Count = Annotated[int, BeforeValidator(_read_count), Field(ge=1)]
+Flag = Annotated[bool, BeforeValidator(_read_flag)]
+Count = Annotated[int, BeforeValidator(_read_count), Field(ge=1, le=_LARGEST_COUNT)]
 Threads = Annotated[Count, Field(le=256)]
-CountFromZero = Annotated[int, BeforeValidator(_read_count), Field(ge=0)]
+CountFromZero = Annotated[int, BeforeValidator(_read_count), Field(ge=0, le=_LARGEST_COUNT)]
 Url = Annotated[str, AfterValidator(_check_url)]
 Name = Annotated[str, AfterValidator(check_name)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_check_line)]
+Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_check_secret)]
 Pattern = Annotated[Text, AfterValidator(_check_pattern)]
 ApiVersion = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?$")]

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from exporter.config.problems import Format
 from exporter.config.section import Section
-from exporter.config.types import Text, read_duration
+from exporter.config.types import CountFromZero, Flag, Text, as_flag, read_duration
 from exporter.web.tls import CIPHERS, CURVES
 
 TlsVersion = Literal["TLS12", "TLS13"]
@@ -46,12 +46,6 @@ def _check_hash(text: str) -> str:
     if not bcrypt_cost(text):
         raise ValueError("write the password's bcrypt hash, as `htpasswd -nBC 10 NAME` prints it")
     return text
-
-
-def _check_path(path: str) -> str:
-    if "\0" in path:
-        raise ValueError("a path has no NUL character")
-    return path
 
 
 def _check_client_auth(value: str) -> str:
@@ -99,7 +93,7 @@ def _read_interval(value: object) -> object:
 
 def _as_text(value: object) -> object:
     """``X-XSS-Protection: 1`` is a number for YAML, and a text for a header."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) if number else value
 
 
@@ -115,7 +109,7 @@ ClientAuth = Annotated[
     BeforeValidator(lambda value: value or "NoClientCert"),
     AfterValidator(_check_client_auth),
 ]
-FilePath = Annotated[Text, AfterValidator(_check_path)]
+Pem = Annotated[str, Field(min_length=1)]
 HeaderText = Annotated[str, BeforeValidator(_as_text), AfterValidator(_check_header)]
 Cipher = Annotated[str, AfterValidator(_check_cipher)]
 Curve = Annotated[str, AfterValidator(_check_curve)]
@@ -124,18 +118,18 @@ Curve = Annotated[str, AfterValidator(_check_curve)]
 class TlsServer(Section):
     """The server's certificate, and what is asked of clients."""
 
-    cert_file: FilePath | None = None
-    key_file: FilePath | None = None
-    client_ca_file: FilePath | None = None
-    cert: Text | None = Field(None, repr=False)
-    key: Text | None = Field(None, repr=False)
-    client_ca: Text | None = Field(None, repr=False)
+    cert_file: Text | None = None
+    key_file: Text | None = None
+    client_ca_file: Text | None = None
+    cert: Pem | None = Field(None, repr=False)
+    key: Pem | None = Field(None, repr=False)
+    client_ca: Pem | None = Field(None, repr=False)
     client_auth_type: ClientAuth = "NoClientCert"
     client_allowed_sans: list[str] | None = None
     min_version: TlsVersion = "TLS12"
     max_version: TlsVersion = "TLS13"
     cipher_suites: list[Cipher] = Field([])
-    prefer_server_cipher_suites: bool = True
+    prefer_server_cipher_suites: Flag = True
     curve_preferences: Annotated[list[Curve], AfterValidator(_check_curves)] = Field([])
 
     @classmethod
@@ -183,7 +177,7 @@ class Headers(Section):
 class HttpServer(Section):
     """How HTTP is spoken."""
 
-    http2: bool = True
+    http2: Flag = True
     headers: Annotated[Headers, BeforeValidator(lambda value: value or {})] = Headers()
 
 
@@ -191,7 +185,7 @@ class RateLimitSection(Section):
     """How many requests are answered; without an interval all are."""
 
     interval: Annotated[timedelta, BeforeValidator(_read_interval)] = timedelta()
-    burst: Annotated[int, Field(ge=0)] = 0
+    burst: CountFromZero = 0
 
 
 class WebConfig(Section):
@@ -210,7 +204,7 @@ class WebConfig(Section):
         """Go's HTTP/2 wants one of two ciphers: the same file starts no other exporter either."""
         tls, http = values.get("tls_server_config"), values.get("http_server_config")
         chosen = tls.get("cipher_suites") if isinstance(tls, dict) else None
-        off = isinstance(http, dict) and http.get("http2") is False
+        off = isinstance(http, dict) and as_flag(http.get("http2")) is False
         from_13 = isinstance(tls, dict) and tls.get("min_version") == "TLS13"
         if not isinstance(chosen, list) or not chosen or off or from_13:
             return ""

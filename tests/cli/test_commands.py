@@ -56,6 +56,23 @@ def test_a_bad_file_lists_every_problem_and_ends_with_2(tmp_path: Path, command:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [["check-config"], ["serve", "--config.file"], ["once", "--config.file"]]
+)
+def test_a_control_character_in_a_file_is_a_problem_with_its_place(
+    tmp_path: Path, command: list[str]
+) -> None:
+    path = write(tmp_path, f"{VAULT}state:\n  path: 'a\x1b[31m'\n")
+    *start, last = command
+
+    ended = run(*[*start, f"{last}={path}"] if start else [last, path])
+
+    assert ended.returncode == 2
+    assert "\x1b" not in ended.stderr
+    message = "not YAML: line 3, column 11: U+001B may not stand in YAML; remove it"
+    assert ended.stderr.endswith(f"config.yaml: 1 problem(s)\n  {message}\n")
+
+
 def test_a_bad_web_configuration_lists_every_problem_and_ends_with_2(tmp_path: Path) -> None:
     path = tmp_path / "web.yaml"
     path.write_text("tls_server_config: {cert: x}\nrate_limit: {burst: x}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ vaults:
         "azure.cloud": "input should be 'public', 'usgovernment', 'china' or 'custom'",
         "azure.max_concurency": "unknown key; did you mean max_concurrency?",
         "azure.timeout": "write a duration such as 30s, 5m or 1h30m, not 'soon'",
-        "azure.credential.client_id": "write text; put a number in quotes",
+        "azure.credential.client_id": "write text; put a number, true, false or null in quotes",
         "refresh.max_job_series": "unknown key here; it belongs to metrics",
         "metrics.job_series": "input should be 'all', 'running' or 'none'",
         "vaults[0].id": "write /subscriptions/.../resourceGroups/.../providers/"
@@ -302,14 +303,211 @@ def test_a_secret_stands_in_one_place(tmp_path: Path) -> None:
     assert parsed(f"{base}, client_secret_file: {secret}}}")
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", None])
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "config.yaml"
-    if content is not None:
-        path.write_bytes(content)
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing: 1 problem.*\n  cannot be read: No such file"):
+        load_config(tmp_path / "nothing", {})
+    with pytest.raises(ConfigError, match=r"cannot be read: Is a directory"):
+        load_config(tmp_path, {})
+    with pytest.raises(ConfigError, match=r"cannot be read: it is larger than 4 MiB"):
+        load_config(Path("/dev/zero"), {})
 
-    with pytest.raises(ConfigError, match=r"config\.yaml: 1 problem.*\n  cannot be read"):
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"state: {path: 'a\x07b'}", "not YAML: line 2, column 17: U+0007 may not stand in YAML"),
+        (b"\0", "not YAML: line 2, column 1: U+0000 may not"),
+        (b"# \x1b[31m", "not YAML: line 2, column 3: U+001B may not"),
+        (b"state: {path: \xc2\x9b}", "not YAML: line 2, column 15: U+009B may not"),
+        (b"state: \xef\xbf\xbe", "not YAML: line 2, column 8: U+FFFE may not"),
+        (b"state: {path: \xe4}", "cannot be read: line 2, column 15: byte 0xe4 is not UTF-8"),
+        (b"state: \xed\xa0\x80", "cannot be read: line 2, column 8: byte 0xed is not UTF-8"),
+        (b"\tstate: {}", r"not YAML: line 2, column 1: found character '\t' that cannot start"),
+        (b'state: {path: "\\UFFFFFFFF"}', "not YAML: the number of an escape or a directive"),
+        (b"%YAML 1." + b"1" * 5000 + b"\n---\n", "not YAML: the number of an escape"),
+        (b"---\nstate: {}", "not YAML: line 2, column 1: a second document begins"),
+        (b"a: &x 1\nb: &x 2", "put text that begins with & in quotes"),
+        (b"a: !!", "put text that begins with ! in quotes"),
+        (b"a: !hunter2!x y", "put text that begins with ! in quotes"),
+        (b'"sta\\0te": {}', r"sta\x00te: has a control character, U+0000, at position 4; remove"),
+        ("st\u200bate: {}".encode(), r"st\u200bate: unknown key; did you mean state?"),
+        (b"refresh: {<<: {interval: 5m}}", "refresh.<<: merging of keys (<<) is not supported"),
+    ],
+)
+def test_what_no_reader_takes_is_told_with_its_place(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content if content.startswith(b"%") else VAULT.encode() + content)
+
+    with pytest.raises(ConfigError) as caught:
         load_config(path, {})
+    [problem] = caught.value.problems
+    assert message in str(problem)
+    assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-8-sig"])
+def test_a_file_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    """PowerShell writes them."""
+    path = tmp_path / "config.yaml"
+    path.write_text(VAULT, encoding=encoding)
+    if encoding == "utf-8-sig":
+        assert load_config(path, {}) == parsed(VAULT)
+        return
+
+    with pytest.raises(ConfigError, match=r"UTF-16; save it as UTF-8|U\+0000 may not stand"):
+        load_config(path, {})
+
+
+@pytest.mark.parametrize("character", ["\0", "\a", "\x1b", "\x7f", "\x85", "\udc80"])
+def test_no_value_has_a_control_character(character: str) -> None:
+    """Be it an escape or from a variable: a path with NUL would end the exporter later."""
+    message = f"has a control character, U+{ord(character):04X}, at position 3; remove it"
+
+    assert problems(f'{VAULT}state: {{path: "/a\\u{ord(character):04x}"}}') == {
+        "state.path": message
+    }
+    assert problems(f"{VAULT}state: {{path: '${{P}}'}}", P=f"/a{character}") == {
+        "state.path": message
+    }
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\t"])
+def test_text_is_one_line(end: str) -> None:
+    """A secret that a file or ``echo`` gave a line break signs nobody in."""
+    text = f"{VAULT}azure: {{credential: {{type: client_secret, tenant_id: t, client_id: '${{C}}'"
+
+    found = problems(text + ", client_secret: '${S}'}}", S=f"hunter2{end}", C=f"c{end}")
+
+    assert found == {
+        "azure.credential.client_id": "write one line of text: U+"
+        f"{ord(end[0]):04X} stands at position 2",
+        "azure.credential.client_secret": "write one line of text: U+"
+        f"{ord(end[0]):04X} stands at position 8",
+    }
+
+
+@pytest.mark.parametrize("written", [
+    "12:30", "1_000", "0x10", "010", "0o17", "+5", "1e3", "1.5", ".inf", ".nan", "2024-10-01",
+    "2024-10-01T00:00:00Z", "on", "off", "yes", "No", "=", "<<",
+])  # fmt: skip
+def test_what_was_written_is_what_is_read(written: str) -> None:
+    """YAML 1.1 makes 750 of 12:30, 8 of 010 and true of on."""
+    found = problems(
+        f"{VAULT}refresh: {{interval: {written}}}\nazure: {{max_concurrency: {written}}}"
+    )
+
+    assert found == {
+        "refresh.interval": f"write a duration such as 30s, 5m or 1h30m, not '{written}'",
+        "azure.max_concurrency": f"write a whole number such as 1000, not '{written}'",
+    }
+    assert parsed(f"{VAULT}state: {{path: {written}}}").state.path == written
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("30", "30"),
+        ("-1", "-1"),
+        ("true", "true"),
+        ("null", "null"),
+        ("''", "''"),
+        ("[1]", "a list"),
+        ("{a: 1}", "a section"),
+        ("9" * 50, f"'{'9' * 39}..."),
+    ],
+)
+def test_what_is_no_duration_is_quoted_as_it_stands(written: str, shown: str) -> None:
+    found = problems(f"{VAULT}refresh: {{interval: {written}}}")
+
+    assert found == {"refresh.interval": f"write a duration such as 30s, 5m or 1h30m, not {shown}"}
+
+
+def test_no_number_is_larger_than_this_program_can_count() -> None:
+    for written in ("1000000000", "9" * 18):
+        assert problems(f"{VAULT}metrics: {{max_job_series: {written}}}") == {
+            "metrics.max_job_series": "input should be less than or equal to 999999999"
+        }
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        # Each names the one before ten times: ten million values.
+        "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+        + "".join(
+            f"{after}: &{after} [{','.join([f'*{before}'] * 10)}]\n"
+            for before, after in zip("abcdef", "bcdefg", strict=True)
+        ),
+        "a: &a [" + "x," * 2000 + "]\nb: [" + "*a," * 2000 + "]\n",
+        "a: &a {k: *a}",
+        "a: &a [*a, *a]",
+        "[" * 2000,
+        "- " * 2000,
+        "{a: " * 2000,
+    ],
+)
+def test_a_file_that_grows_while_it_is_read_is_refused(bomb: str) -> None:
+    started = time.thread_time()
+
+    found = problems(bomb)
+
+    assert re.match("anchors repeat more than 10000|a value contains itself", found[""])
+    assert time.thread_time() - started < 8
+
+
+def test_anchors_that_repeat_little_are_fine() -> None:
+    config = parsed(
+        """
+vaults:
+- {subscription_id: &s S1, resource_group: rg, name: a}
+- {subscription_id: *s, resource_group: rg, name: b}
+discovery:
+- {subscription_id: *s, include: &i {locations: [westeurope]}}
+- {management_group: m, include: *i}
+"""
+    )
+
+    assert config.vaults[1].subscription_id == "S1"
+    assert config.discovery[1].include == config.discovery[0].include
+
+
+PIECES = st.sampled_from([
+    VAULT, "refresh: {interval: ", "state:\n  path: ", "azure: {credential: {client_secret: ", "}",
+    "}}", "\n", "\t", "- ", "? ", ": ", "[", "]", "{", ",", "&a ", "*a", "!", "!!int ", "!<",
+    "%YAML ", "%TAG ", "---\n", "...\n", "|", ">-", "'", '"', "\\u", "\\UFFFFFFFF", "\\x", "${",
+    "${V}", "${V:-", "<<", "#", "\ufeff", "\x85", "\u2028", "12:30", "1_0", "0x", "~", "=", "@",
+    "`", "\0",
+])  # fmt: skip
+CONTENTS = (
+    st.binary()
+    | st.lists(PIECES | st.text(max_size=3), max_size=12).map(
+        lambda pieces: "".join(pieces).encode(errors="surrogatepass")
+    )
+    | st.tuples(st.binary(max_size=4), st.sampled_from(["utf-16", "utf-32", "utf-8-sig"])).map(
+        lambda parts: VAULT.encode(parts[1]) + parts[0]
+    )
+)
+VALUES = st.text(st.characters(codec=None, exclude_characters="\0")).map(
+    lambda text: text.encode(errors="surrogatepass").decode(errors="surrogateescape")
+)
+
+
+@given(content=CONTENTS, value=VALUES)
+def test_whatever_a_file_holds_it_is_read_or_told(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, value: str
+) -> None:
+    """No traceback at the start, no end of the exporter at a reload."""
+    path = tmp_path_factory.mktemp("any") / "config.yaml"
+    path.write_bytes(content)
+    try:
+        load_config(path, {"V": value})
+    except ConfigError as error:
+        told = error
+    else:
+        return
+    assert len(str(told).encode().decode().splitlines()) == 1 + len(told.problems)
 
 
 @given(st.integers(1, 10**12))
