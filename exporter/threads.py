@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -20,6 +21,20 @@ def start_thread(name: str, work: Callable[[T], None], argument: T) -> threading
     thread = threading.Thread(target=work, args=(argument,), name=name, daemon=True)
     thread.start()
     return thread
+
+
+def begin(name: str, work: Callable[[], T]) -> Future[T]:
+    """Start work that may never end, such as reading from a mount that hangs; its future result."""
+    future: Future[T] = Future()
+
+    def run(_: None) -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    start_thread(name, run, None)
+    return future
 
 
 def run_all(name: str, work: Callable[[T], None], arguments: Iterable[T], *, threads: int) -> None:

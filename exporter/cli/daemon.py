@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import wait
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from exporter import __version__
 from exporter.backup.shard import UNSHARDED, Shard
@@ -20,6 +21,7 @@ from exporter.masking import masked
 from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.metrics.store import PageStore
 from exporter.refresh.collector import Collector
+from exporter.threads import begin, start_thread
 from exporter.web.server import BindError, WebServer, bind_all
 from exporter.web.site import Site
 from exporter.web.watch import PolicyFile
@@ -35,9 +37,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _SIGNALS: Final = _ENDING | {signal.SIGHUP}
 _RELOAD_SECONDS: Final = 5.0
+_STEP_SECONDS: Final = 0.02
 
 _SWITCH_SECONDS: Final = 0.0005
 """How long a thread that computes may keep a scrape waiting; Python's own choice is 5 ms."""
@@ -75,15 +80,36 @@ def run_daemon(
     if not options.telemetry_path.startswith("/"):
         return complain(f"--web.telemetry-path {options.telemetry_path} must begin with /", FAULT)
     web_file = options.web_config_file
-    try:
+
+    def set_up() -> tuple[Daemon, list[socket.socket]]:
         daemon = Daemon(load, policy_file=PolicyFile(web_file) if web_file else None, shard=shard)
-        sockets = bind_all(options.listen_addresses)
+        return daemon, bind_all(options.listen_addresses)
+
+    try:
+        ready = _unless_ended(set_up)
     except ConfigError as error:
         return complain(error, BAD_CONFIG)
     except (ArmError, BindError) as error:
         return complain(error, FAULT)
+    if ready is None:
+        log.info("stopping before the start has ended")
+        return OK
+    daemon, sockets = ready
     daemon.listen(sockets, telemetry_path=options.telemetry_path, lifecycle=options.lifecycle)
     return daemon.run(source, announce)
+
+
+def _unless_ended(work: Callable[[], T]) -> T | None:
+    """Do work that may never end; None if a signal that ends the process comes first.
+
+    A SIGHUP waits for who comes after.
+    """
+    future = begin("start", work)
+    while not future.done():
+        if signal.sigpending() & _ENDING:
+            return None
+        wait([future], _STEP_SECONDS)
+    return future.result()
 
 
 class Daemon:
@@ -111,13 +137,15 @@ class Daemon:
         self._clock = AzureClock()
         self._metrics = SelfMetrics()
         self._store = PageStore(self._metrics)
+        self._reload_asked = threading.Event()
         self._reloading = threading.Lock()
+        self._replacing = threading.Lock()
         self._ending = False
         self._exit_code = OK
         self._reload_failure = ""
         self._reload_failed_at: datetime | None = None
         self._policy_file = policy_file
-        self._collector = self._new_collector(None)
+        self._collector = self._new_collector(self._load(), None)
 
     def listen(self, sockets: list[socket.socket], *, telemetry_path: str, lifecycle: bool) -> None:
         """Say where it will be served.
@@ -164,19 +192,20 @@ class Daemon:
         )
         self._web.start()
         self._collector.start(self._broken)
+        start_thread("reload", self._reload_when_asked, None)
         for address in self._web.addresses:
             log.info("listening", extra={"address": address, "scheme": self._web.scheme})
         announce(f"{self._web.scheme}://{_for_a_browser(self._web.addresses[0])}/")
         while (received := signal.Signals(signal.sigwait(_SIGNALS))) not in _ENDING:
             log.info("reloading the configuration", extra={"signal": received.name})
-            self.reload()
+            self._reload_asked.set()
         log.info("stopping", extra={"signal": received.name})
         self._ending = True
         # A reload under way would else leave a collector behind that nobody stops.
-        reload_ended = self._reloading.acquire(timeout=_RELOAD_SECONDS)
+        replaced = self._replacing.acquire(timeout=_RELOAD_SECONDS)
         self._collector.stop()
-        if reload_ended:
-            self._reloading.release()
+        if replaced:
+            self._replacing.release()
         self._web.stop()
         return self._exit_code
 
@@ -185,6 +214,13 @@ class Daemon:
         self._exit_code = FAULT
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def _reload_when_asked(self, _: None) -> None:
+        """Reload beside whoever waits for signals; asked twice meanwhile is asked once."""
+        while True:
+            self._reload_asked.wait()
+            self._reload_asked.clear()
+            self.reload()
+
     def reload(self) -> str:
         """Take the new configuration, or go on with the old one.
 
@@ -192,10 +228,14 @@ class Daemon:
             What is wrong with the new one; empty when it is in force.
         """
         with self._reloading:
-            if self._ending:
-                return "the exporter is stopping"
             try:
-                collector = self._new_collector(self._collector)
+                # Nobody who ends the process waits for a file that may never be read.
+                config = self._load()
+                with self._replacing:
+                    if self._ending:
+                        return "the exporter is stopping"
+                    self._collector = self._new_collector(config, self._collector)
+                    self._collector.start(self._broken)
             except (ConfigError, ArmError) as error:
                 self._reload_failed(error)
                 log.error("the old configuration stays in force: %s", error)  # noqa: TRY400 - no trace
@@ -206,8 +246,6 @@ class Daemon:
                 if self._collector.stopped:
                     self._broken()
                 return str(error)
-            self._collector = collector
-            collector.start(self._broken)
             log.info("the new configuration is in force")
             return ""
 
@@ -222,9 +260,9 @@ class Daemon:
             reload_failed_at=self._reload_failed_at,
         )
 
-    def _new_collector(self, previous: Collector | None) -> Collector:
+    def _new_collector(self, config: Config, previous: Collector | None) -> Collector:
         collector = Collector(
-            self._load(),
+            config,
             store=self._store,
             metrics=self._metrics,
             clock=self._clock,

@@ -6,6 +6,7 @@ import codecs
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
@@ -13,11 +14,14 @@ from pydantic import ValidationError
 from exporter.config.section import Section
 from exporter.config.yaml_file import place_after, read_yaml
 from exporter.errors import ConfigError, Problem
+from exporter.threads import begin
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
+
+_PATIENCE_SECONDS: Final = 30
 
 S = TypeVar("S", bound=Section)
 
@@ -54,23 +58,32 @@ def read_text(path: Path) -> str:
     """The text of a file.
 
     Raises:
-        ConfigError: It cannot be read.
+        ConfigError: It cannot be read, or not to its end.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
+        content = begin("configuration", partial(_content, path)).result(_PATIENCE_SECONDS)
         if len(content) > _LARGEST_FILE:
             reason = f"it is larger than {_LARGEST_FILE // 2**20} MiB"
         elif content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             reason = "it is UTF-16; save it as UTF-8"
         else:
             return content.decode()
+    except TimeoutError:
+        reason = (
+            f"it did not end within {_PATIENCE_SECONDS} s: a pipe that nobody closes, or a file"
+            " system that hangs"
+        )
     except OSError as error:
         reason = error.strerror or "the system does not say why"
     except UnicodeDecodeError as error:
         where = place_after(content[: error.start].decode())
         reason = f"{where}: byte 0x{content[error.start]:02x} is not UTF-8; save it as UTF-8"
     raise ConfigError(str(path), [Problem("", f"cannot be read: {reason}")])
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LARGEST_FILE + 1)
 
 
 def read_section(

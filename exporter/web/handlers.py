@@ -11,6 +11,7 @@ import tornado.web
 from tornado.iostream import StreamClosedError
 
 from exporter.metrics.exposition import registry_text
+from exporter.threads import begin
 from exporter.web.base import Handler
 from exporter.web.connections import Phase
 from exporter.web.status.page import CONTENT_SECURITY_POLICY
@@ -128,7 +129,7 @@ class Reload(Handler):
             self.set_status(HTTPStatus.FORBIDDEN)
             self.finish("Reloading over HTTP is off; start with --web.enable-lifecycle.\n")
             return
-        problems = await asyncio.get_running_loop().run_in_executor(None, self.site.reload)
+        problems = await asyncio.wrap_future(begin("reload", self.site.reload))
         if problems:
             self.set_status(HTTPStatus.INTERNAL_SERVER_ERROR)
             self.finish(f"The old configuration stays in force.\n{problems}\n")

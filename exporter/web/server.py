@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import tornado.httpserver
 import tornado.netutil
 
+from exporter.threads import begin
 from exporter.web.handlers import make_application
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class WebServer:
         self._site.connections.close_overdue()
 
     async def _renew_policy(self, server: _Server, policy_file: PolicyFile) -> None:
-        await self._loop.run_in_executor(None, policy_file.renew)
+        await asyncio.wrap_future(begin("web files", policy_file.renew))
         if self._site.policy is not policy_file.policy:
             self._site.policy = policy_file.policy
             server.ssl_options = policy_file.policy.tls

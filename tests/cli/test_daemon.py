@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
+import subprocess
+import sys
+import termios
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,7 +17,7 @@ import pytest
 import requests
 
 from exporter.simulator import Simulator, sized_fleet
-from tests.processes import PATIENCE_SECONDS, Daemon, daemon, wait_for
+from tests.processes import PATIENCE_SECONDS, ROOT, Daemon, daemon, wait_for
 from tests.steering import config_text
 
 if TYPE_CHECKING:
@@ -44,6 +49,12 @@ def start_thread(name, work, argument):
     started.append(real(name, work, argument))
 
 real, collector.start_thread = collector.start_thread, start_thread
+sys.exit(main())
+"""
+
+SERVE = """
+import sys
+from exporter.cli import main
 sys.exit(main())
 """
 
@@ -133,3 +144,96 @@ def test_a_reload_under_way_when_the_exporter_is_asked_to_end(serving: Serving) 
         asking.join(PATIENCE_SECONDS)
         assert answers == ["Reloaded.\n"]
         assert "refreshing has ended" not in serve.log
+
+
+SOON_SECONDS = 8.0
+"""On a machine that is busy; a file is waited for for 30."""
+
+
+class EndlessFile:
+    """A pipe in the place of a file, which nobody closes: so looks a mount that hangs."""
+
+    def __init__(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        self._pipe = os.open(path, os.O_RDWR)
+        os.write(self._pipe, b"# a file begins\n")
+
+    def is_being_read(self) -> bool:
+        waiting = fcntl.ioctl(self._pipe, termios.FIONREAD, bytes(4))
+        return not any(waiting)
+
+
+@pytest.mark.parametrize("flag", ["--config.file", "--web.config.file"])
+def test_a_start_that_waits_for_a_file_can_be_ended(config: Path, flag: str) -> None:
+    """Signals are held back until the exporter runs, but for this."""
+    file = EndlessFile(config.with_name("endless"))
+    flags = [f"--config.file={config}", f"{flag}={config.with_name('endless')}"]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "exporter", "serve", *flags, "--web.listen-address=127.0.0.1:0"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            wait_for("the file to be read", file.is_being_read)
+            process.send_signal(signal.SIGHUP)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SOON_SECONDS) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("how", ["SIGHUP", "POST"])
+def test_a_reload_that_waits_for_a_file_holds_up_nothing(
+    serving: Serving, config: Path, how: str
+) -> None:
+    with serving(SERVE) as serve:
+        wait_for("a vault", lambda: list(serve.samples("azure_backup_vault_up").values()) == [1])
+        file = EndlessFile(config)
+        if how == "SIGHUP":
+            serve.signal(signal.SIGHUP)
+        else:
+            with pytest.raises(requests.Timeout):
+                requests.post(f"{serve.url}/-/reload", timeout=1)
+        wait_for("the file to be read", file.is_being_read)
+        serve.signal(signal.SIGHUP)
+
+        assert list(serve.samples("azure_backup_vault_up").values()) == [1]
+        assert serve.stopped(SOON_SECONDS) == 0
+        assert "Traceback" not in serve.log
+
+
+def test_a_web_configuration_that_cannot_be_read_holds_up_no_end(
+    serving: Serving, config: Path
+) -> None:
+    """It is looked at every second."""
+    web = config.with_name("web.yaml")
+    web.write_text("{}")
+    with serving(
+        SERVE.replace("main()", f"main([*sys.argv[1:], '--web.config.file={web}'])")
+    ) as serve:
+        file = EndlessFile(web)
+        wait_for("the file to be read", file.is_being_read)
+
+        assert serve.get("/-/healthy").text == "OK\n"
+        assert serve.stopped(SOON_SECONDS) == 0
+
+
+def test_a_configuration_that_cannot_be_used_is_told_and_changes_nothing(
+    serving: Serving, config: Path
+) -> None:
+    """Whatever stands in it: nothing in the log turns the line it stands in."""
+    with serving(SERVE) as serve:
+        config.write_bytes(b"vaults: [\x07]")
+        answer = requests.post(f"{serve.url}/-/reload", timeout=10)
+
+        assert answer.status_code == 500
+        assert "not YAML: line 1, column 10: U+0007 may not stand in YAML" in answer.text
+        assert serve.samples("azure_backup_exporter_config_last_reload_successful") == {"": 0}
+
+        config.write_text("vau\u202elts: []", encoding="utf-8")
+        serve.signal(signal.SIGHUP)
+        wait_for("the reload", lambda: r"vau\\u202elts: unknown key" in serve.log)
+        assert "\u202e" not in serve.log
+        assert "Traceback" not in serve.log

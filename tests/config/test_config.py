@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from datetime import timedelta
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from exporter.backup.lateness import DEFAULT_LATENESS
 from exporter.config import Config, load_config, parse_config
+from exporter.config import problems as problems_module
 from exporter.config.estate import DiscoveryEntry, LatenessLine, VaultMatch
 from exporter.config.types import format_duration
 from exporter.errors import ConfigError
@@ -310,6 +312,15 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         load_config(tmp_path, {})
     with pytest.raises(ConfigError, match=r"cannot be read: it is larger than 4 MiB"):
         load_config(Path("/dev/zero"), {})
+
+
+def test_a_file_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.yaml"
+    os.mkfifo(path)
+    monkeypatch.setattr(problems_module, "_PATIENCE_SECONDS", 0.2)
+
+    with pytest.raises(ConfigError, match=r"cannot be read: it did not end within 0\.2 s"):
+        load_config(path, {})
 
 
 @pytest.mark.parametrize(

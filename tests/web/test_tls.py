@@ -286,7 +286,7 @@ def test_the_files_are_watched_on_after_a_failure(
     start = threading.Thread.start
 
     def fail(thread: threading.Thread) -> None:
-        if thread.name.startswith("asyncio"):
+        if thread.name == "web files":
             raise RuntimeError("can't start new thread")
         start(thread)
 
@@ -309,7 +309,7 @@ def test_a_path_that_cannot_be_is_told_and_may_be_mended(
 ) -> None:
     with running(web_config=certificates.config(users={"alice": "old"})) as server:
         certificates.config(tls={"cert_file": "a\0b"}, users={"alice": "old"})
-        wait_for("the complaint", lambda: "NUL" in caplog.text)
+        wait_for("the complaint", lambda: "U+0000" in caplog.text)
         certificates.config(users={"alice": "new"})
         wait_for_change(
             "the new password", lambda: server.ask("/", auth=("alice", "new")).status_code == 200
