@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import tornado.httputil
 import tornado.web
 from tornado.iostream import StreamClosedError
 
@@ -34,15 +35,31 @@ _VERSIONS: Final = {
 }
 _QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
+_SCHEME_AND_HOST: Final = re.compile("https?://[^/?#]+", re.IGNORECASE)
+
 _PORTION: Final = 1024 * 1024
 """Others have their turn in between."""
 
 _GATHERED: Final = 16 * 1024
 
 
+class _Application(tornado.web.Application):
+    """Takes a request in absolute form as the one in origin form: a server must (RFC 9112, 3.2.2).
+
+    Scrapes that pass a proxy may come so.
+    """
+
+    def find_handler(
+        self, request: tornado.httputil.HTTPServerRequest, **kwargs: Any
+    ) -> tornado.web._HandlerDelegate:
+        if start := _SCHEME_AND_HOST.match(request.path):
+            request.path = request.path[start.end() :] or "/"
+        return super().find_handler(request, **kwargs)
+
+
 def make_application(site: Site) -> tornado.web.Application:
     """The paths and their handlers."""
-    return tornado.web.Application(
+    return _Application(
         [
             (re.escape(site.telemetry_path), Metrics),
             (r"/", Status),

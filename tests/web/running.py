@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import http.client
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import bcrypt
@@ -21,6 +22,7 @@ from tests.processes import wait_for
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
@@ -78,6 +80,25 @@ class Running:
         return requests.request(
             method, self.url + path, headers=named, timeout=10, auth=auth, verify=verify, cert=cert
         )
+
+    def ask_verbatim(
+        self,
+        method: str,
+        target: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of a request whose target nobody tidies up."""
+        connection = (
+            http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=tls)
+            if tls
+            else http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        )
+        with closing(connection):
+            connection.request(method, target, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
 
 
 @contextmanager

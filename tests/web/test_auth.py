@@ -53,6 +53,16 @@ def test_no_path_is_open(server: Running, path: str) -> None:
         assert "azure_backup" not in answer.text
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+def test_no_form_of_a_request_is_a_way_in(server: Running, method: str) -> None:
+    for path in PATHS:
+        target = f"http://exporter.example{path}"
+        assert server.ask_verbatim(method, target)[0] == 401
+
+    right = {"Authorization": basic("alice:right")}
+    assert server.ask_verbatim("GET", "http://exporter.example/metrics", headers=right)[0] == 200
+
+
 @pytest.mark.parametrize(
     "header",
     [

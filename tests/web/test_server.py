@@ -166,6 +166,41 @@ def test_other_paths_are_not_found_and_say_where_metrics_are(server: Running, pa
     assert server.ask(path, "HEAD").status_code == 404
 
 
+@pytest.mark.parametrize("start", ["http://exporter.example:10057", "HTTPS://[::1]"])
+@pytest.mark.parametrize(
+    ("method", "rest", "status"),
+    [
+        ("GET", "/metrics", 200),
+        ("HEAD", "/metrics", 200),
+        ("GET", "", 200),
+        ("GET", "?page=2&refresh=30", 200),
+        ("GET", "/-/ready", 503),
+        ("POST", "/metrics", 405),
+        ("OPTIONS", "/-/healthy", 405),
+        ("GET", "/-/reload", 405),
+        ("POST", "/-/reload", 403),
+        ("GET", "//metrics", 404),
+        ("GET", "/http://exporter.example/metrics", 404),
+    ],
+)
+def test_a_request_may_be_in_absolute_form(
+    server: Running, start: str, method: str, rest: str, status: int
+) -> None:
+    answer = server.ask_verbatim(method, start + rest)
+    origin = server.ask_verbatim(method, rest if rest.startswith("/") else f"/{rest}")
+
+    assert answer[0] == origin[0] == status
+    assert answer[1].keys() == origin[1].keys()
+    assert ("text/html" in answer[1]["Content-Type"]) is (rest in ("", "?page=2&refresh=30"))
+    if "refresh" in rest:
+        assert b'http-equiv="refresh" content="30"' in answer[2]
+
+
+@pytest.mark.parametrize("target", ["*", "metrics", "http:///metrics", "ftp://h/metrics", "http:"])
+def test_other_targets_are_not_found(server: Running, target: str) -> None:
+    assert server.ask_verbatim("GET", target)[0] == 404
+
+
 def test_metrics_may_have_another_path() -> None:
     with running(path="/azure.backup") as server:
         assert server.ask("/azure.backup").status_code == 200

@@ -67,6 +67,18 @@ def test_the_page_arrives_whole_over_tls(server: Running, certificates: Certific
     assert abs(int(asked.headers["Content-Length"]) - len(plain.content)) < 100
 
 
+def test_a_request_in_absolute_form_takes_nobody_past_tls(
+    server: Running, certificates: Certificates
+) -> None:
+    context = ssl.create_default_context(cafile=certificates.ca)
+
+    for scheme in ("http", "https"):
+        target = f"{scheme}://exporter.example/-/healthy"
+        assert server.ask_verbatim("GET", target, tls=context)[2] == b"OK\n"
+        with pytest.raises(OSError, match=r"reset|closed|Remote end"):
+            server.ask_verbatim("GET", target)
+
+
 def test_another_authority_is_not_trusted(server: Running, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
 
