@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from exporter.masking import masked
 from exporter.words import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
 
@@ -65,6 +66,8 @@ class ArmError(Exception):
         kind: The reason, as counted.
         retryable: Whether the same request may succeed shortly (5xx, timeouts, resets).
         retry_after: How long Azure asks to wait, if it says so.
+        ids: Under which Azure's support finds the request, as fields of a log line; not in the
+            message, so that one fault of many vaults reads alike.
     """
 
     def __init__(
@@ -74,12 +77,20 @@ class ArmError(Exception):
         *,
         retryable: bool = False,
         retry_after: timedelta | None = None,
+        ids: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         # Azure ends its sentences; advice follows ours. It may quote what it was sent.
         super().__init__(masked(message).rstrip(". "))
         self.kind = kind
         self.retryable = retryable
         self.retry_after = retry_after
+        self.ids = ids
+
+    @property
+    def for_support(self) -> str:
+        """The ids in one clause; empty where Azure sent none."""
+        named = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.ids.items())
+        return named and f"for Azure's support: {named}"
 
 
 class ForeignUrlError(ArmError):

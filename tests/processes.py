@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 20.0
 
+_GUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+IDS = f"request id {_GUID}, correlation id {_GUID}"
+"""Under which Azure's support finds a request, as a pattern."""
+
 # As logfmt or as JSON.
 _LISTENING = re.compile(
     r'listening"?,? "?address(?:=|": ")127\.0\.0\.1:(\d+)"?,? "?scheme(?:=|": ")(\w+)'

@@ -116,7 +116,7 @@ class BackupJobsApi:
                 give_up_at=give_up_at,
                 attempts=_LIST_ATTEMPTS,
             )
-            page = parsed(partial(parse_job_page, answer.body), self._metrics, _LIST)
+            page = parsed(parse_job_page, answer, self._metrics, _LIST)
             now = self._session.now()
             listing.jobs += (without_future(job, now, page.problems) for job in page.jobs)
             count_problems(page.problems, self._metrics, _LIST)
@@ -146,7 +146,7 @@ class BackupJobsApi:
             attempts=_DETAIL_ATTEMPTS,
         )
         problems: Counter[str] = Counter()
-        job = parsed(partial(parse_job_detail, answer.body, problems), self._metrics, _DETAIL)
+        job = parsed(partial(parse_job_detail, problems=problems), answer, self._metrics, _DETAIL)
         job = without_future(job, self._session.now(), problems)
         count_problems(problems, self._metrics, _DETAIL)
         if job.job_id != job_id:

@@ -22,6 +22,7 @@ from azure.identity import (
 from requests.auth import AuthBase
 
 from exporter.azure.environment import network_reason
+from exporter.azure.error_body import read_sign_in_ids
 from exporter.config import model
 from exporter.errors import ArmError, ErrorKind
 from exporter.masking import hide
@@ -257,7 +258,9 @@ class BearerAuth(AuthBase):
                     f" {self._timeout:g} s",
                 )
             if self._failure:
-                raise ArmError(self._failure.kind, str(self._failure)) from self._failure
+                raise ArmError(
+                    self._failure.kind, str(self._failure), ids=self._failure.ids
+                ) from self._failure
             raise ArmError(ErrorKind.UNAUTHORIZED, "the token has expired")
 
     def refused(self, authorization: str) -> None:
@@ -311,7 +314,8 @@ class BearerAuth(AuthBase):
             kind, reason = ErrorKind.NETWORK, network_reason(error)
         else:
             kind, reason = ErrorKind.UNAUTHORIZED, _first_lines(error)
-        self._failure = ArmError(kind, f"no token for {self._scope}: {reason}")
+        ids = read_sign_in_ids(str(error))
+        self._failure = ArmError(kind, f"no token for {self._scope}: {reason}", ids=ids)
 
 
 def _is_of_the_network(error: BaseException | None) -> bool:

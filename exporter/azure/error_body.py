@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from exporter.backup.formats import parse_timespan
 from exporter.errors import PayloadError
+from exporter.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,16 @@ _LONGEST_WAIT: Final = timedelta(hours=6)
 """Azure names an hour at most; a date of a clock gone wrong must not end reading for ever."""
 
 _SHOWN: Final = 300
+
+_ID_HEADERS: Final = {
+    "request_id": "x-ms-request-id",
+    "correlation_id": "x-ms-correlation-request-id",
+}
+_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._:/-]{0,99}")
+"""A GUID as a rule; some services put a region or a time before it."""
+
+_GUID: Final = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_SIGN_IN_ID: Final = re.compile(rf"\b(Trace|Correlation) ID: ({_GUID})\b")
 
 
 class Throttling(NamedTuple):
@@ -52,6 +63,17 @@ def error_text(body: object) -> str:
         message = _folded(message).get("value") or ""
     line = ": ".join(str(part) for part in (code, message) if part)
     return " ".join(line.split())[:_SHOWN]
+
+
+def read_ids(headers: Mapping[str, str]) -> dict[str, str]:
+    """Under which Azure's support finds a request; what is no id is left out."""
+    named = ((name, headers.get(header, "")) for name, header in _ID_HEADERS.items())
+    return {name: masked(value) for name, value in named if _ID.fullmatch(value)}
+
+
+def read_sign_in_ids(text: str) -> dict[str, str]:
+    """The same of what Entra ID says, e.g. ``... Trace ID: 5f... Correlation ID: 0c...``."""
+    return {f"{found[1].lower()}_id": found[2] for found in _SIGN_IN_ID.finditer(text)}
 
 
 def read_throttling(headers: Mapping[str, str], body: object, now: datetime) -> Throttling:

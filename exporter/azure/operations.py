@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 from urllib.parse import quote
@@ -101,7 +100,7 @@ class OperationsApi:
             return self._look(answer, _GOES_ON)
         if answer.body is None:
             return self._look(answer, _DONE)
-        status = parsed(partial(parse_operation, answer.body), self._metrics, "operation")
+        status = parsed(parse_operation, answer, self._metrics, "operation")
         if there := _CROSS_REGION_OPERATION.fullmatch(url):
             status = replace(
                 status, jobs=tuple(f"{there[1]}/backupJobs/{job}" for job in status.jobs)
@@ -127,7 +126,7 @@ class OperationsApi:
         remaining = answer.headers.get(_REMAINING_HEADER, "")
         if re.fullmatch(r"-?[0-9]{1,6}", remaining):
             self._budget.hint(int(remaining), self._clock.monotonic())
-        return self._look(answer, parsed(partial(parse_tracked, answer.body), self._metrics, "job"))
+        return self._look(answer, parsed(parse_tracked, answer, self._metrics, "job"))
 
     def _cross_region_job(self, vault: str, location: str, job: str) -> Look[TrackedJob]:
         """It is asked for by a POST, which has a limit of its own (FACTS 2)."""
@@ -136,7 +135,7 @@ class OperationsApi:
         answer = self._read(
             f"{_quoted(path)}?{self._version(path)}", "cross_region_job", query=query
         )
-        tracked = parsed(partial(parse_tracked, answer.body), self._metrics, "cross_region_job")
+        tracked = parsed(parse_tracked, answer, self._metrics, "cross_region_job")
         return self._look(answer, tracked)
 
     def _read(

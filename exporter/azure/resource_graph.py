@@ -139,7 +139,7 @@ class ResourceGraphApi:
             if answer.headers.get("x-ms-tenant-subscription-limit-hit", "").lower() == "true":
                 message = "more subscriptions than Resource Graph looks into at once (10,000)"
                 raise ArmError(ErrorKind.PAYLOAD, message)
-            page = parsed(partial(parse_row_page, answer.body), self._metrics, _API)
+            page = parsed(parse_row_page, answer, self._metrics, _API)
             yield page.rows
             if page.skip_token is None:
                 return

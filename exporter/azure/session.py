@@ -18,7 +18,13 @@ from requests.adapters import HTTPAdapter
 
 from exporter import __version__
 from exporter.azure.environment import network_reason
-from exporter.azure.error_body import Throttling, error_text, read_date, read_throttling
+from exporter.azure.error_body import (
+    Throttling,
+    error_text,
+    read_date,
+    read_ids,
+    read_throttling,
+)
 from exporter.config.types import is_loopback
 from exporter.errors import ArmError, ErrorKind, ForeignUrlError, NotNowError
 from exporter.masking import masked_body
@@ -51,8 +57,8 @@ _SERVER_ERROR: Final = 500
 class ThrottledError(ArmError):
     """Azure answered 429. It is never tried again at once: the whole budget has to wait."""
 
-    def __init__(self, message: str, throttling: Throttling) -> None:
-        super().__init__(ErrorKind.THROTTLED, message, retry_after=throttling.retry_after)
+    def __init__(self, message: str, throttling: Throttling, ids: Mapping[str, str]) -> None:
+        super().__init__(ErrorKind.THROTTLED, message, retry_after=throttling.retry_after, ids=ids)
         self.throttling = throttling
 
 
@@ -177,7 +183,7 @@ class ArmSession:
             except NotNowError:
                 if failed:
                     # The fault says more than the budget that forbids to try again.
-                    raise ArmError(failed.kind, str(failed)) from failed
+                    raise ArmError(failed.kind, str(failed), ids=failed.ids) from failed
                 raise
             try:
                 return self._attempt(absolute, api, give_up_at, query, polling=polling)
@@ -230,7 +236,7 @@ class ArmSession:
             started = self._clock.monotonic()
             # An attempt may always take its timeout; an answer that drips may not go on for ever.
             give_up_at = max(give_up_at, started + self._timeout)
-            code = None
+            code, ids = None, dict[str, str]()
             try:
                 with self._session.request(
                     "GET" if query is None else "POST",
@@ -240,7 +246,7 @@ class ArmSession:
                     allow_redirects=False,
                     stream=True,
                 ) as response:
-                    code = str(response.status_code)
+                    code, ids = str(response.status_code), read_ids(response.headers)
                     # What stands between us and Azure may have any clock, and no 200.
                     if response.status_code == _OK and (date := read_date(response.headers)):
                         self._clock.heard(date)
@@ -250,16 +256,18 @@ class ArmSession:
                 reason = network_reason(error)
                 lasting = "CERTIFICATE_VERIFY_FAILED" in reason
                 message = f"TLS: {reason}"
-                raise ArmError(ErrorKind.NETWORK, message, retryable=not lasting) from error
+                raise ArmError(
+                    ErrorKind.NETWORK, message, retryable=not lasting, ids=ids
+                ) from error
             except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
                 code = "timeout"
                 message = f"no answer within {self._timeout:g} s"
-                raise ArmError(ErrorKind.TIMEOUT, message, retryable=True) from error
+                raise ArmError(ErrorKind.TIMEOUT, message, retryable=True, ids=ids) from error
             # OSError: requests' own, and what it lets through, such as a missing CA bundle.
             except (OSError, urllib3.exceptions.HTTPError) as error:
                 code = "network"
                 reason = network_reason(error)
-                raise ArmError(ErrorKind.NETWORK, reason, retryable=True) from error
+                raise ArmError(ErrorKind.NETWORK, reason, retryable=True, ids=ids) from error
             finally:
                 if code:  # else there was no token, and nothing was sent
                     self._metrics.requests.labels(api, code).inc()
@@ -271,24 +279,24 @@ class ArmSession:
         return self._answer(response, content)
 
     def _read(self, response: requests.Response, give_up_at: float) -> bytes:
-        content = bytearray()
+        content, ids = bytearray(), read_ids(response.headers)
         while piece := response.raw.read1(_PIECE, decode_content=True):
             content += piece
             if self._clock.monotonic() > give_up_at:
-                raise ArmError(ErrorKind.TIMEOUT, "the answer did not end in time")
+                raise ArmError(ErrorKind.TIMEOUT, "the answer did not end in time", ids=ids)
             if len(content) > _LARGEST_ANSWER:
-                raise ArmError(ErrorKind.PAYLOAD, "an answer of more than 256 MiB")
+                raise ArmError(ErrorKind.PAYLOAD, "an answer of more than 256 MiB", ids=ids)
         return masked_body(bytes(content))
 
     def _answer(self, response: requests.Response, content: bytes) -> Answer:
-        status = response.status_code
+        status, ids = response.status_code, read_ids(response.headers)
         try:
             body = json.loads(content, parse_int=_integer)
         except (ValueError, RecursionError) as error:
             body = None
             if status == _OK:
                 message = f"Azure's 200 is not JSON: {content[:60]!r}"
-                raise ArmError(ErrorKind.PAYLOAD, message, retryable=True) from error
+                raise ArmError(ErrorKind.PAYLOAD, message, retryable=True, ids=ids) from error
         if status == _OK:
             return Answer(body, response.headers)
         text = f"Azure answered {status} {error_text(body) or response.reason or ''}".strip()
@@ -296,7 +304,7 @@ class ArmSession:
             self._auth.refused(str(response.request.headers.get("Authorization")))
         throttling = read_throttling(response.headers, body, self._clock.now())
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise ThrottledError(text, throttling)
+            raise ThrottledError(text, throttling, ids)
         if status >= _SERVER_ERROR:
             asked = "Retry-After" in response.headers
             raise ArmError(
@@ -304,9 +312,10 @@ class ArmSession:
                 text,
                 retryable=True,
                 retry_after=throttling.retry_after if asked else None,
+                ids=ids,
             )
         kind = _KINDS.get(status, ErrorKind.PAYLOAD)
-        raise ArmError(kind, text, retryable=kind is ErrorKind.TIMEOUT)
+        raise ArmError(kind, text, retryable=kind is ErrorKind.TIMEOUT, ids=ids)
 
 
 def _json_or_none(content: bytes) -> Any:

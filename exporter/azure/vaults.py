@@ -5,7 +5,6 @@ These reads are not backupJobs': they come out of Resource Manager's general buc
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -54,10 +53,10 @@ class VaultsApi:
                 message = f"the vault list does not end ({len(seen)} pages)"
                 raise ArmError(ErrorKind.PAYLOAD, message)
             seen.add(url)
-            body = self._session.read(
+            answer = self._session.read(
                 url, api="vaults_list", give_up_at=give_up_at, attempts=_ATTEMPTS
-            ).body
-            page = parsed(partial(parse_vault_page, body), self._metrics, "vaults_list")
+            )
+            page = parsed(parse_vault_page, answer, self._metrics, "vaults_list")
             count_problems(page.problems, self._metrics, "vaults_list")
             vaults += page.vaults
             url = page.next_link

@@ -71,8 +71,12 @@ def run(options: Namespace) -> int:
 
 
 def _line(check: Check) -> str:
-    note = f"  ({check.note})" if check.note else ""
-    return safe(f"{check.verdict.value:13}  {check.call:14}  {check.scope}{note}")
+    said = f"  ({_said(check)})" if check.note else ""
+    return safe(f"{check.verdict.value:13}  {check.call:14}  {check.scope}{said}")
+
+
+def _said(check: Check) -> str:
+    return "; ".join(filter(None, [check.note, check.for_support]))
 
 
 def _table(checks: list[Check]) -> Table:
@@ -86,7 +90,7 @@ def _table(checks: list[Check]) -> Table:
             Text(check.verdict.value, style=_STYLES.get(check.verdict, "bold red")),
             Text(check.call),
             Text(safe(check.scope)),
-            Text(safe(check.note)),
+            Text(safe(_said(check))),
         )
     return table
 

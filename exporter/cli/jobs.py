@@ -118,18 +118,24 @@ class _View:
     def problems(self) -> list[str]:
         """Why jobs may be missing, and what to do."""
         found = [
-            f"{vault.path} cannot be read: {state.failure}"
+            _told(f"{vault.path} cannot be read: {state.failure}", state.for_support)
             for vault, state in self.collector.readings
             if state.failure
         ]
         searches = self.collector.overview.searches
         found += [
-            f"{one.scope} cannot be searched: {one.failure}" for one in searches if one.failure
+            _told(f"{one.scope} cannot be searched: {one.failure}", one.for_support)
+            for one in searches
+            if one.failure
         ]
         known = all(one.up is not None for one in searches)
         if known and not self.collector.readings and not found:
             found.append(f"no vault fits --vault {self.wanted.vault}")
         return found
+
+
+def _told(problem: str, for_support: str) -> str:
+    return f"{problem} ({for_support})" if for_support else problem
 
 
 def _print(view: _View, *, json: bool) -> int:

@@ -25,6 +25,9 @@ _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 _GATHER_SECONDS: Final = 2.0
 _NAMES: Final = 10
+_ONE_IS_ENOUGH: Final = ("request_id", "correlation_id")
+"""For Azure's support."""
+
 _CHATTY: Final = ("azure", "msal", "urllib3", "requests", "asyncio", "tornado.general")
 
 
@@ -47,7 +50,8 @@ class _Gathering(logging.Handler):
     """Tells in one line what is true of many vaults: all fail at once when the network does.
 
     A record with an attribute ``alike`` waits a moment for others that say the same, in the plural,
-    e.g. "vaults are read"; names that differ are listed, what else differs is left out.
+    e.g. "vaults are read". Names that differ are listed, ids of a request are those of the first,
+    what else differs is left out.
     """
 
     def __init__(self, target: logging.Handler) -> None:
@@ -95,7 +99,7 @@ def _together(alike: str, records: Sequence[logging.LogRecord]) -> logging.LogRe
         values = list(dict.fromkeys(str(one.get(name)) for one in fields))
         if len(values) > 1 and name == "vault_name":
             setattr(together, name, names(values, _NAMES))
-        elif len(values) > 1:
+        elif len(values) > 1 and name not in _ONE_IS_ENOUGH:
             delattr(together, name)
     return together
 

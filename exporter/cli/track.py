@@ -77,7 +77,8 @@ def run(options: Namespace) -> int:
                 f"--operation takes an id, or a URL of {session.base_url}; which host that is,"
                 " azure.cloud in the configuration says"
             )
-        return complain(safe(f"{error}. What to do: {todo}."), FAULT)
+        ids = f" ({error.for_support})" if error.for_support else ""
+        return complain(safe(f"{error}. What to do: {todo}.{ids}"), FAULT)
 
     try:
         with leaving_cleanly(), make_view(clock) as view:

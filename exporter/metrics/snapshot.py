@@ -52,6 +52,7 @@ class SearchSnapshot:
         found_at: When the newest search that worked ended; None before.
         vaults: That it wants; None before the first search that worked.
         failure: Why the last search failed, for people.
+        for_support: Ids of the request that failed, for people; empty where there are none.
     """
 
     scope: str
@@ -60,6 +61,7 @@ class SearchSnapshot:
     found_at: datetime | None = None
     vaults: int | None = None
     failure: str | None = None
+    for_support: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ class Check:
         scope: ARM path; for the sign-in what the token is for.
         verdict: How it ended.
         note: What it found, or Azure's words.
+        for_support: Ids of a request that failed; empty where there are none.
         fix: What to do; more than one line where a command is to be copied.
         seconds: How long it took, with attempts that failed; 0 when not asked.
     """
@@ -50,6 +51,7 @@ class Check:
     scope: str
     verdict: Verdict
     note: str = ""
+    for_support: str = ""
     fix: str = ""
     seconds: float = 0.0
 
@@ -147,11 +149,11 @@ class AccessChecks:
         if self._hurdle is not None:
             note = f"because of the {self._hurdle.value} above"
             return Check(call=name, scope=scope, verdict=Verdict.NOT_ASKED, note=note)
-        verdict, advice, started = Verdict.WORKS, "", self._clock.monotonic()
+        verdict, advice, ids, started = Verdict.WORKS, "", "", self._clock.monotonic()
         try:
             note = call()
         except ArmError as error:
-            verdict, note = judge(error), str(error)
+            verdict, note, ids = judge(error), str(error), error.for_support
             if verdict is Verdict.NETWORK:
                 self._hurdle = verdict
             advice = fix(verdict, note, scope=scope, action=action, who=self.identity)
@@ -160,6 +162,7 @@ class AccessChecks:
             scope=scope,
             verdict=verdict,
             note=note,
+            for_support=ids,
             fix=advice,
             seconds=self._clock.monotonic() - started,
         )

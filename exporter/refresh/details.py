@@ -165,7 +165,7 @@ class VaultDetails:
             log.warning(
                 "details cannot be read, the jobs are shown from the list: %s",
                 faults[0],
-                extra={**names_of(self._vault), "kind": faults[0].kind.value},
+                extra={**names_of(self._vault), "kind": faults[0].kind.value, **faults[0].ids},
             )
         self._told = bool(faults)
 

@@ -151,6 +151,7 @@ class Discovery:
             found_at=self._found_at,
             vaults=None if self.vaults is None else len(self.vaults),
             failure=self._reason(self._failure) if self._failure else None,
+            for_support=self._failure.for_support if self._failure else "",
         )
 
     @property
@@ -238,6 +239,6 @@ class Discovery:
                 "%s failed; the vaults known so far stay: %s",
                 self.name,
                 self._reason(error),
-                extra={"kind": error.kind.value},
+                extra={"kind": error.kind.value, **error.ids},
             )
         self._failure = error

@@ -54,6 +54,7 @@ class VaultState:
         errors: Failed refreshes by kind.
         failed_kind: Why it is down; None while it is up.
         failure: The same for people.
+        for_support: Ids of the request that failed, for people; empty where there are none.
         details_pending: Details that wait.
         ended: Finished jobs by the hour in which they ended, since 1970; kept until it is filled.
         waiting: Details of failed and newest jobs that wait for the budget, likewise.
@@ -69,6 +70,7 @@ class VaultState:
     errors: Counter[ErrorKind] = field(default_factory=Counter)
     failed_kind: ErrorKind | None = None
     failure: str | None = None
+    for_support: str = ""
     details_pending: int | None = None
     ended: Counter[int] = field(default_factory=Counter)
     waiting: Counter[int] = field(default_factory=Counter)
@@ -342,9 +344,10 @@ class VaultRefresher:
             log.warning(
                 "vault cannot be read: %s",
                 failure,
-                extra={**self._names, "kind": error.kind.value, "alike": alike},
+                extra={**self._names, "kind": error.kind.value, "alike": alike, **error.ids},
             )
         state.up, state.failed_kind, state.failure, state.filled = False, error.kind, failure, True
+        state.for_support = error.for_support
 
     @property
     def _names(self) -> dict[str, str]:

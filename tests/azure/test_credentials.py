@@ -157,6 +157,28 @@ def test_a_secret_that_is_refused_is_told_without_the_secret(sign_in: SignIn) ->
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["client_secret", "default"])
+def test_a_sign_in_that_is_refused_names_its_ids(
+    sign_in: SignIn, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a support case; the chain of ``default`` says so much that they would be cut off."""
+    trace, correlation = (f"5f3c1f8e-0000-4000-8000-00000000000{n}" for n in "ab")
+    sign_in.refusal = (
+        f"AADSTS7000222: The keys are expired. Trace ID: {trace} Correlation ID: {correlation}"
+        " Timestamp: 2026-03-10 12:00:00Z"
+    )
+    given = {"tenant_id": TENANT, "client_id": "app", "client_secret": "hunter2"}
+    if kind == "default":
+        for name, value in given.items():
+            monkeypatch.setenv(f"AZURE_{name.upper()}", value)
+    named = "".join(f", {name}: {value}" for name, value in given.items() if kind != "default")
+
+    with pytest.raises(ArmError, match="AADSTS7000222") as caught:
+        authorization(f"{{type: {kind}{named}}}", sign_in.url)
+
+    assert caught.value.ids == {"trace_id": trace, "correlation_id": correlation}
+
+
 @pytest.mark.parametrize("credential", ["{type: default}", "{type: managed_identity}"])
 def test_a_managed_identity(credential: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"):

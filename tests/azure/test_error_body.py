@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.azure.error_body import error_text, read_throttling
+from exporter.azure.error_body import error_text, read_ids, read_sign_in_ids, read_throttling
+from exporter.masking import hide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,3 +109,27 @@ def test_the_recorded_429_names_limit_and_wait(shared: Path) -> None:
 def test_any_body_has_a_short_text_and_some_wait(body: Any) -> None:
     assert len(error_text({"error": body, "message": body})) <= 300
     assert read_throttling({}, body, NOW).retry_after > timedelta()
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "a b", "a\x1b[31m", "a\u202e", "é", "<b>", '"', "a" * 101, "-", "a\nb"]
+)
+def test_what_is_no_id_is_left_out(value: str) -> None:
+    """It comes from a peer, and goes into log lines and onto terminals."""
+    assert read_ids({"x-ms-request-id": value, "x-ms-correlation-request-id": "ok"}) == {
+        "correlation_id": "ok"
+    }
+
+
+def test_an_id_that_repeats_a_secret_is_masked() -> None:
+    hide("s3cret-of-nobody")
+
+    assert read_ids({"x-ms-request-id": "id:s3cret-of-nobody"}) == {"request_id": "id:[hidden]"}
+
+
+@given(st.text())
+def test_of_a_sign_in_nothing_but_guids_are_ids(text: str) -> None:
+    trace = "5f3c1f8e-0000-4000-8000-00000000000a"
+
+    assert read_sign_in_ids(text) == {}
+    assert read_sign_in_ids(f"{text} Trace ID: {trace}\r\nCorrelation ID: x") == {"trace_id": trace}

@@ -51,6 +51,60 @@ def test_an_answer_is_decoded_and_counted(arm: responses.RequestsMock, edge: Edg
     assert edge.count("api_request_duration_seconds_count") == 1
 
 
+IDS = {
+    "x-ms-request-id": "1c90f769-3d8d-442c-a99a-8e8e75e1ad93",
+    "x-ms-correlation-request-id": "WESTEUROPE:20260310T120000Z:0c6b",
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 403, "json": {"error": {"code": "AuthorizationFailed", "message": "m"}}},
+        {"status": 404, "body": "gone"},
+        {"status": 429},
+        {"status": 503, "body": "<html>"},
+        {"status": 200, "body": "<html>"},
+        {"status": 302},
+    ],
+)
+def test_an_error_names_the_request_for_azures_support(
+    arm: responses.RequestsMock, edge: Edge, answer: dict[str, Any]
+) -> None:
+    """Beside its message: one fault of many vaults must read alike."""
+    error = failure(arm, edge, headers=IDS, **answer)
+
+    assert list(error.ids) == ["request_id", "correlation_id"]
+    assert list(error.ids.values()) == list(IDS.values())
+    assert error.for_support == (
+        "for Azure's support: request id 1c90f769-3d8d-442c-a99a-8e8e75e1ad93,"
+        " correlation id WESTEUROPE:20260310T120000Z:0c6b"
+    )
+    assert "1c90f769" not in str(error)
+
+
+def test_an_error_after_which_the_budget_forbids_more_names_the_request(
+    arm: responses.RequestsMock, edge: Edge
+) -> None:
+    def permit() -> None:
+        edge.permit()
+        if edge.permits > 1:
+            raise NotNowError("spent", 0)
+
+    arm.get(URL, status=503, headers=IDS)
+    with pytest.raises(ArmError, match="503") as caught:
+        edge.session.read("/things", api="test", give_up_at=LATER, attempts=4, permit=permit)
+    assert caught.value.ids["request_id"] == IDS["x-ms-request-id"]
+
+
+def test_an_error_without_an_answer_names_no_request(
+    arm: responses.RequestsMock, edge: Edge
+) -> None:
+    error = failure(arm, edge, body=requests.exceptions.ConnectionError("reset"))
+
+    assert (error.ids, error.for_support) == ({}, "")
+
+
 def test_a_number_of_any_length_hides_nothing(arm: responses.RequestsMock, edge: Edge) -> None:
     """It is JSON; Python reads no more than 4,300 digits."""
     arm.get(URL, body='{"long": ' + "9" * 5000 + ', "short": -7, "beside": "it"}')

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
 from exporter.simulator import EmptyList, HttpError, Simulator, sized_fleet
-from tests.processes import run
+from tests.processes import IDS, run
 from tests.sign_in import TENANT, SignIn
 from tests.steering import config_text
 from tests.terminals import Terminal
@@ -53,6 +54,7 @@ def test_a_missing_role_and_a_missing_vault_are_told_apart(
     assert verdicts[first].startswith("works ")
     assert f"missing role   job list        {second}  (Azure answered 403" in ended.stdout
     assert f"not found      job list        {third}  (Azure answered 404" in ended.stdout
+    assert len(re.findall(f"; for Azure's support: {IDS}\\)\n", ended.stdout)) == 2
     assert 'az role assignment create --role "Backup Reader"' in ended.stdout
     assert f"--scope {second}\n" in ended.stdout
     assert f"--scope {third}\n" not in ended.stdout

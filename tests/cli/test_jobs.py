@@ -13,7 +13,7 @@ import pytest
 
 from exporter.cli.job_records import KEYS
 from exporter.simulator import HttpError, Simulator, Stall, sized_fleet
-from tests.processes import ROOT, run, run_anew, wait_for
+from tests.processes import IDS, ROOT, run, run_anew, wait_for
 from tests.steering import config_text
 from tests.terminals import Terminal
 
@@ -143,6 +143,7 @@ def test_a_vault_that_cannot_be_read_costs_only_its_own_jobs(azure: Simulator, c
     assert len(lines_of(ended.stdout)) == 8
     assert azure.vault_ids[1] in ended.stderr
     assert "What to do: assign the role Backup Reader on" in ended.stderr
+    assert re.search(f"\\(for Azure's support: {IDS}\\)\n", ended.stderr)
     assert "Traceback" not in ended.stderr
 
 
@@ -390,6 +391,7 @@ def test_a_search_that_fails_is_told(azure: Simulator, tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert len(document["jobs"]) == 16
     assert "cannot be searched: Azure answered 403" in document["problems"][0]
+    assert re.search(f"\\(for Azure's support: {IDS}\\)$", document["problems"][0])
     assert document["problems"][0] in ended.stderr
 
 

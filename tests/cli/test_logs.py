@@ -6,6 +6,7 @@ import json
 import re
 import signal
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
@@ -65,6 +66,9 @@ def test_what_waits_to_be_told_is_told_at_the_end(azure: Simulator, config: str,
     if form == "json":
         assert json.loads(told[0])["kind"] == "forbidden"
         assert json.loads(told[0])["vault_name"].endswith("and 2 more")
+        assert UUID(json.loads(told[0])["request_id"])
+    else:
+        assert re.search("request_id=[0-9a-f-]{36} ", told[0])
 
 
 def test_a_reload_that_fails_shows_on_the_page_until_one_works(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from exporter.simulator import HttpError, Simulator, Throttled, sized_fleet
 from exporter.simulator.readings import operation
-from tests.processes import ROOT, run, wait_for
+from tests.processes import IDS, ROOT, run, wait_for
 from tests.steering import config_text
 from tests.terminals import Terminal
 
@@ -186,6 +187,7 @@ def test_a_job_that_cannot_be_read_keeps_no_other_from_being_followed(
 
     assert ended.returncode == 1
     assert "assign the role Backup Reader" in ended.stderr
+    assert re.search(f"\\(for Azure's support: {IDS}\\)\n", ended.stderr)
     assert "job 2 of 2" in ended.stdout
     assert "Completed" in ended.stdout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
+from uuid import UUID
 
 import pytest
 
@@ -139,6 +140,7 @@ def test_a_failed_search_tells_what_to_do_and_only_once(
 
     [record] = [record for record in caplog.records if "discovery" in record.getMessage()]
     assert f"assign the role Backup Reader on {SCOPE}" in record.getMessage()
+    assert UUID(vars(record)["request_id"])
 
 
 def test_an_empty_list_drops_no_vault_that_exists(stage: Steered) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 import trustme
@@ -117,6 +118,9 @@ def test_a_fault_of_one_vault(stage: Steered, row: Row, caplog: pytest.LogCaptur
         [warning] = [r for r in caplog.records if getattr(r, "vault_name", "") == BAD]
         assert row.log in warning.getMessage()
         assert vars(warning)["kind"] == row.kind
+        if isinstance(row.fault, HttpError | HtmlPage | TruncatedJson):
+            assert UUID(vars(warning)["request_id"])
+            assert UUID(vars(warning)["correlation_id"])
     assert sum(stage.values("vault_refresh_errors_total", vault=GOOD)) == 0
     assert stage.collector
     assert stage.collector.ready
