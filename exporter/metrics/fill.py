@@ -60,7 +60,7 @@ _LEFT: Final = (
     " every vault is read and each item's newest job has its detail, in seconds; 0 from then on."
     " Absent while nobody can tell.",
 )
-FILL_FAMILIES: Final = (_VAULTS, _READ, _LEFT)
+_FAMILIES: Final = (_VAULTS, _READ, _LEFT)
 """Name without prefix, and HELP."""
 
 
@@ -79,7 +79,7 @@ class FillMetrics(Collector):
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """All families, also those without a value yet."""
-        return (GaugeMetricFamily(self._prefix + name, text) for name, text in FILL_FAMILIES)
+        return (GaugeMetricFamily(self._prefix + name, text) for name, text in _FAMILIES)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """What is known now."""

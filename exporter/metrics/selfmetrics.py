@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -17,11 +18,11 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from exporter import __version__
-from exporter.metrics.fill import FILL_FAMILIES, FillMetrics
+from exporter.metrics.fill import FillMetrics
 
 Instrument = TypeVar("Instrument", Counter, Gauge, Histogram)
 
@@ -61,6 +62,27 @@ class _Process(Collector):
         return self._collected
 
 
+class Asked(Collector):
+    """A gauge whose value is asked for at each scrape; absent while nobody knows it.
+
+    Attributes:
+        value: What it is now.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        self.value: Callable[[], float | None] = lambda: None
+        self._name, self._text = name, text
+
+    def describe(self) -> Iterator[Metric]:
+        """The family without a value."""
+        yield GaugeMetricFamily(self._name, self._text)
+
+    def collect(self) -> Iterator[Metric]:
+        """What is known now."""
+        if (value := self.value()) is not None:
+            yield GaugeMetricFamily(self._name, self._text, value)
+
+
 class SelfMetrics:
     """The exporter's own metrics; one object for the life of the process.
 
@@ -70,6 +92,7 @@ class SelfMetrics:
     Attributes:
         families: All of them, in the order of the docs, but for client_python's own.
         fill: Shows the first fill.
+        state_writable: Asks whoever keeps the state file.
     """
 
     def __init__(self, *, process: bool = True) -> None:
@@ -171,6 +194,13 @@ class SelfMetrics:
             "api",
             "field",
         )
+        self.state_writable = Asked(
+            _PREFIX + "state_writable",
+            "1 if the last write of the state file worked, 0 if it failed or hangs, or if the file"
+            " could not be read and is left alone. Absent without state.path, and before the first"
+            " write.",
+        )
+        self._register(self.state_writable, self.state_writable.describe())
         self.series = self._add(Gauge, "series", "Samples about vaults on the page.")
         self.render_duration = self._add(
             Gauge,
@@ -178,11 +208,7 @@ class SelfMetrics:
             "How long the newest rendering of a vault and joining of the page took, in seconds.",
         )
         self.fill = FillMetrics(_PREFIX)
-        self.registry.register(self.fill)
-        self.families += [
-            OwnFamily(name=_PREFIX + name, type="gauge", help=text, labels=())
-            for name, text in FILL_FAMILIES
-        ]
+        self._register(self.fill, self.fill.describe())
         self.build_info.labels(__version__, platform.python_version()).set(1)
 
     def clear_discovery(self) -> None:
@@ -194,6 +220,13 @@ class SelfMetrics:
             self.discovery_errors,
         ):
             family.clear()
+
+    def _register(self, collector: Collector, described: Iterator[Metric]) -> None:
+        self.registry.register(collector)
+        self.families += [
+            OwnFamily(name=family.name, type=family.type, help=family.documentation, labels=())
+            for family in described
+        ]
 
     def _add(self, kind: type[Instrument], name: str, text: str, *labels: str) -> Instrument:
         self.families.append(

@@ -93,6 +93,7 @@ class Collector:
         self._inherited = inherited(config, previous, clock) if previous else {}
         metrics.reads_remaining.clear()
         metrics.reads_limit.clear()
+        metrics.state_writable.value = lambda: self.keeper.writable if self.keeper else None
         self._fill = FirstFill(
             clock=clock,
             metrics=metrics.fill,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FLUSH_SECONDS: Final = 5.0
+_HANGS_SECONDS: Final = 60.0
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -41,6 +43,18 @@ class StateKeeper:
         self._waiting: Mapping[str, StoredVault] = {}
         self._forget_before = _LONG_AGO
         self._fault = ""
+        self._worked: bool | None = None
+        self._begun_at: float | None = None
+
+    @property
+    def writable(self) -> bool | None:
+        """Whether the last write worked; a read that failed keeps all writes off.
+
+        None before the first write has ended. One that goes on for a minute does not work.
+        """
+        begun_at = self._begun_at
+        hangs = begun_at is not None and time.monotonic() - begun_at > _HANGS_SECONDS
+        return False if hangs or not self.usable else self._worked
 
     def load(self, vault_ids: Iterable[str]) -> dict[str, StoredVault]:
         """What the file holds of these vaults; nothing if it cannot be read."""
@@ -100,7 +114,9 @@ class StateKeeper:
                 if not batch:
                     self._end()
                     return
+            self._begun_at = time.monotonic()
             fault = self._save(batch)
+            self._begun_at = None
             self._tell(fault)
             if fault:
                 with self._idle:
@@ -139,4 +155,4 @@ class StateKeeper:
             log.warning("the state file cannot be written: %s", fault)
         elif self._fault and not fault:
             log.info("the state file is written again", extra={"path": str(self.path)})
-        self._fault = fault
+        self._fault, self._worked = fault, not fault
