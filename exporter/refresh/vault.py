@@ -321,7 +321,7 @@ class VaultRefresher:
             jobs = len(state.history.jobs)
             alike = "vaults are read"
             log.log(level, "vault is read", extra={**self._names, "jobs": jobs, "alike": alike})
-        state.up, state.failed_kind, state.failure = True, None, None
+        state.up, state.failed_kind, state.failure, state.for_support = True, None, None, ""
         state.refreshed_at, state.data_since = refreshed_at, data_since
 
     def _postponed(self, postponed: NotNowError) -> None:
