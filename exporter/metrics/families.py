@@ -351,7 +351,7 @@ VAULT_FAMILIES: Final = (
     Family(
         name="azure_backup_vault_info",
         help="What discovery knows of the vault (location, sku.name, standardTierStorageRedundancy,"
-        " and tags of metrics.vault_tags as tag_<name>), always 1.",
+        " and tags of metrics.vault_tags and lateness as tag_<name>), always 1.",
         key=VaultKey._fields,
         labels=("location", "sku", "redundancy"),
         samples=_vault_info,
