@@ -58,6 +58,7 @@ EXPORTER = {"job": "azure-backup-exporter", "instance": "i1"}
 BUDGET = {"subscription_id": "s1", "location": "westeurope"}
 OTHER_BUDGET = {"subscription_id": "s1", "location": "northeurope"}
 DISCOVERY = {"scope": "/subscriptions/s1", "source": "arm"}
+PAYLOAD = {"api": "backup_jobs_list", "field": "endTime"}
 WHERE = "vault v1, resource group rg1"
 DAY = 24 * 60
 
@@ -666,6 +667,20 @@ SCENARIOS = [
         " those known before are read on, new ones are not watched, and after a restart none are."
         " Its log says why; most often the role Backup Reader is missing there.",
         near=[own("azure_backup_exporter_discovery_up", "1x9 0x25 1x60", **DISCOVERY)],
+    ),
+    Scenario(
+        alert="AzureBackupPayloadErrors",
+        given=[
+            own("azure_backup_exporter_payload_errors_total", "_x9 7x200", **PAYLOAD),
+        ],
+        fires=24,
+        ends=69,
+        labels={"job": EXPORTER["job"], **PAYLOAD},
+        summary="Azure's endTime cannot be read in backup_jobs_list",
+        description="7 times within an hour the exporter could not read endTime in answers of"
+        ' backup_jobs_list: what it would have said is missing, and with "job" a whole job.'
+        " Please report it with a sanitised answer.",
+        near=[own("azure_backup_exporter_payload_errors_total", "0x60", **PAYLOAD)],
     ),
     Scenario(
         alert="AzureBackupConfigReloadFailed",
