@@ -16,9 +16,10 @@ from benchmarks.estate import a_snapshot, settings
 from benchmarks.measuring import Figure, cpu_seconds, times
 from benchmarks.simulated import Azure, azure, config_text
 from exporter.azure.backup_jobs import BackupJobsApi
+from exporter.azure.bearer import BearerAuth
 from exporter.azure.budget import ReadBudget
 from exporter.azure.clouds import cloud_of
-from exporter.azure.credentials import BearerAuth, make_credential
+from exporter.azure.credentials import make_credential
 from exporter.azure.gate import BudgetGate
 from exporter.azure.session import ArmSession
 from exporter.backup.details import Urgency, WantedDetail

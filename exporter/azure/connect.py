@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from exporter.azure.bearer import BearerAuth
 from exporter.azure.clouds import cloud_of
-from exporter.azure.credentials import BearerAuth, make_credential
+from exporter.azure.credentials import make_credential
 from exporter.azure.environment import prepare
 from exporter.azure.session import ArmSession
 

@@ -32,7 +32,7 @@ from exporter.masking import masked_body
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from exporter.azure.credentials import BearerAuth
+    from exporter.azure.bearer import BearerAuth
     from exporter.clock import AzureClock
     from exporter.metrics.selfmetrics import SelfMetrics
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials import AccessToken
 
-from exporter.azure.credentials import BearerAuth
+from exporter.azure.bearer import BearerAuth
 from exporter.azure.session import ArmSession
 from exporter.clock import AzureClock
 from exporter.metrics.selfmetrics import SelfMetrics

@@ -12,8 +12,8 @@ import pytest
 import responses
 
 from exporter.azure.backup_jobs import BackupJobsApi, Listing, detail_path, list_path
+from exporter.azure.bearer import BearerAuth
 from exporter.azure.budget import ReadBudget
-from exporter.azure.credentials import BearerAuth
 from exporter.azure.gate import BudgetGate
 from exporter.azure.session import ArmSession
 from exporter.backup.details import Urgency, WantedDetail

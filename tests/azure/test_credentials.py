@@ -16,8 +16,9 @@ import requests
 import trustme
 from cryptography.hazmat.primitives import serialization
 
+from exporter.azure.bearer import BearerAuth
 from exporter.azure.clouds import CLOUDS, cloud_of
-from exporter.azure.credentials import BearerAuth, RenewedCredential, make_credential
+from exporter.azure.credentials import RenewedCredential, make_credential
 from exporter.config import parse_config
 from exporter.errors import ArmError
 from exporter.simulator import Simulator, sized_fleet
