@@ -118,7 +118,9 @@ def _database_bag(job: Job, seen: Observation) -> Bag:
         case "RestoreWithRehydrate":
             return {"Rehydration Priority": "High", "Rehydrated Recovery Point Retention": "P15D"}
         case _:
-            return {"Policy Name": _POLICY}
+            # The name of the job says no server.
+            machine = f"Compute;rg-databases;{job.item.container}"
+            return {"Policy Name": _POLICY, "ContainerUniqueName": machine}
 
 
 def _transferred(job: Job) -> bool:

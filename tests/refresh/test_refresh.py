@@ -854,3 +854,27 @@ def test_a_start_with_a_clock_that_is_weeks_off_costs_nothing_either(
 
         assert everything_known(anew) == known
         collector.stop()
+
+
+def test_a_stop_of_a_database_belongs_to_the_server_that_its_bag_names(stage: Steered) -> None:
+    """Its name says none: joined by name alone it would mute the alerts of every server's msdb."""
+    [vault] = stage.simulator.vault_ids
+    database = {"jobType": "AzureWorkloadJob", "backupManagementType": "AzureWorkload"}
+    for server in ("sqla", "sqlb"):
+        backup = {"operation": "Backup (Full)", "entityFriendlyName": f"msdb [{server}]"}
+        stage.simulator.put_job(vault, a_payload(server, **database, **backup))
+    bag = {"Policy Name": "p", "ContainerUniqueName": "Compute;rg-app;SQLB"}
+    stop = a_payload(
+        "stop",
+        **database,
+        operation="DisableBackup",
+        entityFriendlyName="msdb",
+        extendedInfo={"tasksList": [], "propertyBag": bag},
+    )
+    stage.simulator.put_job(vault, stop)
+    stage.refresh()
+
+    ended = "last_success_timestamp_seconds"
+    assert len(stage.values(ended, operation="DisableBackup", protection_container="sqlb")) == 1
+    assert len(stage.values(ended, operation="DisableBackup")) == 1
+    assert len(stage.values(ended, operation="Backup", item="msdb")) == 2
