@@ -28,6 +28,9 @@ def begin(name: str, work: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
 
     def run(_: None) -> None:
+        # From here on nobody can cancel it: the result is set whether or not one waits for it.
+        if not future.set_running_or_notify_cancel():
+            return
         try:
             future.set_result(work())
         except BaseException as error:
