@@ -129,6 +129,10 @@ class ReadBudget:
         self._details.append(now)
         return True
 
+    def forbidden(self, now: float) -> bool:
+        """Whether a 429 still forbids all reads, however many would be left."""
+        return now < self._blocked_until
+
     def remaining(self, now: float) -> int:
         """How many reads are left, as far as is known."""
         return max(0, int(self.quota - self._own(now) - self._others_at(now)))

@@ -189,4 +189,5 @@ class BudgetGate:
 
     def _remaining(self) -> int:
         with self._lock:
-            return self._budget.remaining(self._clock.monotonic())
+            now = self._clock.monotonic()
+            return 0 if self._budget.forbidden(now) else self._budget.remaining(now)

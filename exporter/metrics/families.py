@@ -365,7 +365,8 @@ VAULT_FAMILIES: Final = (
     ),
     _vault(
         "vault_up",
-        "1 if the last refresh read the vault's jobs, 0 if it failed.",
+        "1 if the last refresh read the vault's jobs, 0 if it failed, or if the vault could not be"
+        " read at all within refresh.keep_stale of the start.",
         lambda snapshot: _value(snapshot.up),
     ),
     _vault(

@@ -60,6 +60,7 @@ class VaultState:
         waiting: Details of failed and newest jobs that wait for the budget, likewise.
         filled: Whether none of them has waited since the first list, or the vault is down.
         due: Monotonic time of the next refresh; the first is due at once.
+        appeared: Monotonic time since when it is known, and has been read or not.
     """
 
     history: History = field(default_factory=History)
@@ -76,6 +77,7 @@ class VaultState:
     waiting: Counter[int] = field(default_factory=Counter)
     filled: bool = False
     due: float = float("-inf")
+    appeared: float = float("inf")
 
     def copy(self) -> VaultState:
         """The same for a new owner."""
@@ -123,6 +125,7 @@ class VaultRefresher:
     ) -> None:
         self.vault = vault
         self.state = state
+        state.appeared = min(state.appeared, clock.monotonic())
         self._lists = lists
         self._gate = gate
         self._settings = settings
@@ -258,12 +261,14 @@ class VaultRefresher:
             self._publish(self._snapshot(known=known))
 
     def stale_at(self) -> float:
-        """Monotonic time when what is known becomes too old; long past if nothing is known.
+        """Monotonic time when what is known becomes too old, or nothing has been known too long.
 
         One refresh that fails must not blank a vault, however long the interval.
         """
-        stale_after = max(self._keep_stale.total_seconds(), 2 * self._lists.interval())
-        return self.state.data_since + stale_after
+        state, keep = self.state, self._keep_stale.total_seconds()
+        if state.refreshed_at is None:
+            return state.appeared + keep
+        return state.data_since + max(keep, 2 * self._lists.interval())
 
     def _snapshot(self, *, known: bool) -> VaultSnapshot:
         state = self.state
@@ -327,7 +332,7 @@ class VaultRefresher:
     def _postponed(self, postponed: NotNowError) -> None:
         """Nothing could be asked. That is no fault until the data are too old to stand for now."""
         with self._changing:
-            if self.state.refreshed_at is not None and self._clock.monotonic() >= self.stale_at():
+            if self._clock.monotonic() >= self.stale_at():
                 self._failed(ArmError(ErrorKind.THROTTLED, str(postponed)))
             self.publish()
 
