@@ -5,6 +5,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := $(VENV)/lowest
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -35,6 +36,12 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt pyproject.toml
 	$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
 	@touch $@
 
+$(LOWEST)/.installed: requirements-lowest.txt pyproject.toml | $(VENV)/.created
+	$(BIN)/python -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --requirement requirements-lowest.txt
+	$(LOWEST)/bin/python -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
 $(VENV)/.bench: $(VENV)/.dev requirements-bench.txt
 	$(PIP_INSTALL) --require-hashes --requirement requirements-bench.txt
 	@touch $@
@@ -57,6 +64,17 @@ check: lint type lock-check generate-check test ## Everything a change must pass
 .PHONY: test
 test: $(VENV)/.dev ## Run the tests (flags: ARGS="-k name")
 	$(BIN)/python -m pytest -n auto -m "not stack" $(ARGS)
+
+# These use what we use of each dependency.
+LOWEST_TESTS := tests/azure tests/config tests/metrics $(addprefix tests/state/test_,codec.py store.py) \
+  $(addprefix tests/web/test_,auth.py server.py status.py tls.py) \
+  $(addprefix tests/cli/test_,commands.py demo.py jobs.py logs.py)
+
+.PHONY: test-lowest
+test-lowest: $(LOWEST)/.installed ## Run tests with the oldest dependencies that pyproject.toml allows
+	$(LOWEST)/bin/azure-backup-exporter --version
+	$(LOWEST)/bin/azure-backup-exporter check-config config.example.yaml
+	HYPOTHESIS_PROFILE=quick $(LOWEST)/bin/python -m pytest -n auto -p no:cacheprovider -m "not stack" $(LOWEST_TESTS) $(ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.dev ## Run them and list the lines that no test runs (three times as slow)

@@ -7,8 +7,8 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 uv=$PWD/.venv/bin/uv
-locks=(requirements.txt requirements-build.txt requirements-dev.txt requirements-fuzz.txt
-  requirements-bench.txt)
+locks=(requirements.txt requirements-build.txt requirements-dev.txt requirements-lowest.txt
+  requirements-fuzz.txt requirements-bench.txt)
 
 # A developer's own index or find-links settings must not reach the lock files.
 for name in $(compgen -e UV_ || true); do unset "$name"; done
@@ -19,12 +19,23 @@ compile() {
     --custom-compile-command 'make lock' "$@" >/dev/null
 }
 
+# What is pinned in requirements-dev.txt, but for what pyproject.toml itself depends on.
+pins_of_others() {
+  local ours
+  ours=$(sed -n '/^dependencies = \[/,/^\]/s/^ *"\([a-z0-9-]*\).*/\1/p' pyproject.toml | paste -sd '|')
+  grep -oE '^[a-z0-9._-]+(\[[a-z,-]+\])?==[^ ;]+' requirements-dev.txt | grep -vE "^($ours)=="
+}
+
 # The runtime and build pins bind the dev ones: the tests run what the image ships.
 compile_all() {
   compile "$@" pyproject.toml --output-file requirements.txt
   compile "$@" --group build --constraint requirements.txt --output-file requirements-build.txt
   compile "$@" pyproject.toml --group dev --constraint requirements.txt \
     --constraint requirements-build.txt --output-file requirements-dev.txt
+  # The oldest versions that pyproject.toml allows, in an environment that is else that of the tests.
+  pins_of_others >requirements-lowest.txt
+  compile --resolution lowest-direct pyproject.toml --group test --group build \
+    --output-file requirements-lowest.txt
   compile "$@" --group fuzz --constraint requirements.txt --output-file requirements-fuzz.txt
   compile "$@" --group bench --constraint requirements.txt --output-file requirements-bench.txt
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from msgspec import Struct, structs
+from msgspec import MsgspecError, Struct, structs
 from msgspec.json import Decoder, encode
 
 from exporter.backup.history import History, OlderFailures, TaskSuccess
@@ -106,7 +106,7 @@ def decode(records: Iterable[tuple[bytes, bytes, bytes]]) -> Decoded:
             kind = _KINDS[name.decode()]
             value = kind.value.decode(body)
             read_key = kind.key.decode(key)
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        except (AttributeError, KeyError, MsgspecError, RecursionError, TypeError, ValueError):
             unreadable += 1
             continue
         if any(at and at.tzinfo is None for at in kind.instants(value)):
