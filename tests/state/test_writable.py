@@ -75,7 +75,10 @@ def test_a_folder_that_goes_and_comes_back(serving: Daemon, path: Path) -> None:
 
 
 def test_a_file_that_is_spoilt_and_taken_away(serving: Daemon, path: Path) -> None:
-    path.write_bytes(b"no state " * 1000)
+    spoilt = path.with_name("spoilt")
+    spoilt.write_bytes(b"no state " * 1000)
+    # In one step: a write that is under way may mend a file that is spoilt in its place.
+    spoilt.replace(path)
     wait_for_writable(serving, 0)
 
     path.unlink()
