@@ -114,7 +114,8 @@ def _faults(errors: object) -> tuple[JobFault, ...]:
     for error in errors if isinstance(errors, list) else ():
         if not isinstance(error, dict):
             continue
-        advice = error.get("recommendations") or error.get("recommendedAction") or ()
+        advice = error.get("recommendations") or error.get("recommendedAction")
+        tips = advice if isinstance(advice, list) else [advice]
         title = error.get("errorTitle")
         message = error.get("errorString") or error.get("message") or ""
         found.append(
@@ -122,7 +123,7 @@ def _faults(errors: object) -> tuple[JobFault, ...]:
                 code=clean(str(error.get("errorCode") or error.get("code") or "")),
                 message=clean(f"{title}: {message}" if title else str(message)),
                 advice=tuple(
-                    clean(tip).strip() for tip in advice if isinstance(tip, str) and tip.strip()
+                    clean(tip).strip() for tip in tips if isinstance(tip, str) and tip.strip()
                 ),
             )
         )
