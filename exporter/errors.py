@@ -68,6 +68,7 @@ class ArmError(Exception):
         retry_after: How long Azure asks to wait, if it says so.
         ids: Under which Azure's support finds the request, as fields of a log line; not in the
             message, so that one fault of many vaults reads alike.
+        sent: Whether a request went out, which Azure may have counted.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class ArmError(Exception):
         self.retryable = retryable
         self.retry_after = retry_after
         self.ids = ids
+        self.sent = True
 
     @property
     def for_support(self) -> str:
@@ -113,6 +115,12 @@ class NotNowError(ArmError):
     def __init__(self, message: str, available_at: float) -> None:
         super().__init__(ErrorKind.THROTTLED, message)
         self.available_at = available_at
+        self.sent = False
+
+
+def own_fault(error: Exception) -> ArmError:
+    """A fault of this program as one of a read."""
+    return ArmError(ErrorKind.PAYLOAD, f"{type(error).__name__}: {error}")
 
 
 class StateError(Exception):

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import requests
 import tenacity
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 
 from exporter import __version__
+from exporter.azure.deadline import BoundedAdapter, give_up_after, passed
 from exporter.azure.environment import network_reason
 from exporter.azure.error_body import (
     Throttling,
@@ -117,7 +117,7 @@ class ArmSession:
         self._session.trust_env = not is_loopback(urlsplit(base_url).hostname or "")
         self._session.headers["User-Agent"] = f"azure-backup-exporter/{__version__}"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=max_concurrency)
+        adapter = BoundedAdapter(pool_connections=2, pool_maxsize=max_concurrency)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
@@ -177,7 +177,11 @@ class ArmSession:
             if self._stop.is_set():
                 raise NotNowError("the exporter stops", float("inf"))
             # First of all: sign-in may take its time, and a read without a token is not spent.
-            self._auth.token()
+            try:
+                self._auth.token()
+            except ArmError as error:
+                error.sent = False
+                raise
             try:
                 permit()
             except NotNowError:
@@ -201,7 +205,9 @@ class ArmSession:
         def sleep(seconds: float) -> None:
             self._clock.wait(self._stop, seconds)
 
-        answer = tenacity.Retrying(
+        if attempts == 1:
+            return attempt()
+        return tenacity.Retrying(
             retry=tenacity.retry_if_exception(_passes),
             stop=enough,
             wait=self._wait_seconds,
@@ -209,10 +215,6 @@ class ArmSession:
             before_sleep=lambda _: self._metrics.retries.labels(api).inc(),
             reraise=True,
         )(attempt)
-        if self._stop.is_set():
-            # A successor may have taken over the vault while this read was under way.
-            raise NotNowError("the exporter stops", float("inf"))
-        return answer
 
     def _wait_seconds(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -235,7 +237,7 @@ class ArmSession:
         with self._free:
             started = self._clock.monotonic()
             # An attempt may always take its timeout; an answer that drips may not go on for ever.
-            give_up_at = max(give_up_at, started + self._timeout)
+            give_up_after(max(give_up_at - started, self._timeout))
             code, ids = None, dict[str, str]()
             try:
                 with self._session.request(
@@ -250,7 +252,7 @@ class ArmSession:
                     # What stands between us and Azure may have any clock, and no 200.
                     if response.status_code == _OK and (date := read_date(response.headers)):
                         self._clock.heard(date)
-                    content = self._read(response, give_up_at)
+                    content = self._read(response)
             except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as error:
                 code = "network"
                 reason = network_reason(error)
@@ -261,7 +263,8 @@ class ArmSession:
                 ) from error
             except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
                 code = "timeout"
-                message = f"no answer within {self._timeout:g} s"
+                late = "the answer did not end in time"
+                message = late if passed() else f"no answer within {self._timeout:g} s"
                 raise ArmError(ErrorKind.TIMEOUT, message, retryable=True, ids=ids) from error
             # OSError: requests' own, and what it lets through, such as a missing CA bundle.
             except (OSError, urllib3.exceptions.HTTPError) as error:
@@ -278,12 +281,10 @@ class ArmSession:
             return Answer(_json_or_none(content), response.headers, response.status_code)
         return self._answer(response, content)
 
-    def _read(self, response: requests.Response, give_up_at: float) -> bytes:
+    def _read(self, response: requests.Response) -> bytes:
         content, ids = bytearray(), read_ids(response.headers)
         while piece := response.raw.read1(_PIECE, decode_content=True):
             content += piece
-            if self._clock.monotonic() > give_up_at:
-                raise ArmError(ErrorKind.TIMEOUT, "the answer did not end in time", ids=ids)
             if len(content) > _LARGEST_ANSWER:
                 raise ArmError(ErrorKind.PAYLOAD, "an answer of more than 256 MiB", ids=ids)
         return masked_body(bytes(content))

@@ -196,15 +196,15 @@ def test_a_reset_within_the_handshake_passes_but_a_bad_certificate_does_not(
     assert len(arm.calls) == attempts
 
 
-def test_an_answer_that_drips_ends_in_time(arm: responses.RequestsMock) -> None:
-    """A byte now and then resets the read timeout for ever."""
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Long: "])
+def test_an_answer_that_drips_ends_in_time(arm: responses.RequestsMock, head: bytes) -> None:
+    """A byte now and then resets the read timeout for ever, in the header too."""
     arm.add_passthru("http://127.0.0.1")
 
     class Dripping(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
             with suppress(OSError):
+                self.wfile.write(head)
                 for _ in range(100):
                     self.wfile.write(b" ")
                     time.sleep(0.1)
