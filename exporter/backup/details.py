@@ -49,7 +49,8 @@ def wanted_details(history: History, now: datetime, settings: Settings) -> list[
         for job in history.jobs.values()
         if names_no_container(job) and in_window(job, now, settings)
     ]
-    current = {job.job_id for job in (*newest, *unplaced)}
+    # What the list does not name is known by its detail alone.
+    current = {job.job_id for job in (*newest, *unplaced)} | history.missing
     shown = individual_jobs(history, now, settings)[: settings.max_job_series]
     missing = [history.jobs[job_id] for job_id in history.missing]
     wanted = {

@@ -23,6 +23,10 @@ FULL_READ_EVERY: Final = timedelta(hours=6)
 OVERLAP: Final = timedelta(minutes=15)
 """How far an incremental read reaches back behind the last one: Azure lists a job late."""
 
+LONGEST_REACH: Final = timedelta(days=1)
+"""A list reaches back to running jobs, but no further than that: one that runs for weeks would make
+each list as long as all jobs since. It is asked for by its own detail."""
+
 START_SHIFT: Final = timedelta(seconds=5)
 """A running job's startTime moves by up to 2.1 s (FACTS 1.3)."""
 
@@ -63,7 +67,8 @@ class History:
         task_successes: By subject and lower-case task, the newest job in which it completed.
         older_failures: What ``consecutive_failures`` counts beyond ``jobs``.
         spellings: How the item of each of ``jobs`` is spelt on the page.
-        missing: Ids of running jobs that the newest list does not name though it should.
+        missing: Ids of running jobs that the newest list does not name: it should, or they began
+            before it.
         detailed: Ids of running jobs whose detail the newest list has brought.
         without_detail: Ids of finished jobs whose detail Azure does not have, or not readably; not
             asked for again until the next full list.
@@ -113,11 +118,12 @@ class DetailReading:
 
 def next_window(history: History, now: datetime, settings: Settings) -> Window:
     """What to list next: the whole look-back at first and every six hours, else what may be new."""
+    reach = _before(now, LONGEST_REACH)
     oldest_running = min(
         (
             job.start_time - START_SHIFT
             for job in history.jobs.values()
-            if job.running and job.start_time
+            if job.running and job.start_time and job.start_time >= reach
         ),
         default=now,
     )
@@ -177,12 +183,21 @@ def merge_list(
         older_failures=_without_returned(history, returned, settings),
         read_at=window.end,
         full_read_at=window.end if window.full else history.full_read_at,
-        # Every window reaches back to the oldest running job. One list without it proves nothing:
-        # lists have been seen empty. Its detail decides.
+        # One list without a job that runs proves nothing: lists have been seen empty, and do not
+        # reach back to those that run for days. Its detail decides.
         missing=frozenset(k for k, job in merged.jobs.items() if job.running and k not in taken),
         detailed=frozenset(k for k, job in taken.items() if job.running and job.detail),
         without_detail=frozenset() if window.full else history.without_detail,
     )
+
+
+def merge_running(history: History, listed: Iterable[BackupJob]) -> History:
+    """Take in running jobs that are not known: those that began before the look-back."""
+    unknown = [job for job in listed if job.running and job.job_id not in history.jobs]
+    if not unknown:
+        return history
+    merged = _merge(history, unknown)
+    return replace(merged, missing=merged.missing | {job.job_id for job in unknown})
 
 
 def merge_details(history: History, reading: DetailReading) -> History:

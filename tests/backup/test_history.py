@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from msgspec import structs
 
+from exporter.backup.details import Urgency, wanted_details
 from exporter.backup.history import (
     FULL_READ_EVERY,
     DetailReading,
@@ -59,6 +61,25 @@ def test_a_later_list_reaches_back_to_the_oldest_running_job() -> None:
 
     assert hours_ago(3) - MINUTE < window.start < hours_ago(3)
     assert not window.full
+
+
+@pytest.mark.parametrize("days", [2, 28, 60])
+def test_a_job_that_runs_for_days_makes_no_list_longer(days: int) -> None:
+    """It would be as long as all jobs since; the job's own detail says how it is."""
+    long_run = a_running_job("r1", started=hours_ago(24 * days))
+    history = a_history(long_run, at=NOW - 5 * MINUTE)
+
+    later = next_window(history, NOW, settings())
+    full = next_window(history, NOW + FULL_READ_EVERY, settings())
+    assert later.start == NOW - 20 * MINUTE
+    assert full.start == min(NOW + FULL_READ_EVERY - settings().lookback, NOW - 20 * MINUTE)
+
+    history = merge_list(history, [], later, settings())
+    assert history.missing == {"r1"}
+    [wanted] = wanted_details(history, NOW, settings())
+    assert wanted.urgency is Urgency.NEWEST, "nothing else tells its end"
+    gone = merge_details(history, DetailReading(gone={"r1"}))
+    assert gone.jobs == {}
 
 
 def test_a_later_list_reaches_back_to_where_a_job_of_the_agent_may_have_begun() -> None:
@@ -240,7 +261,7 @@ def test_failures_count_beyond_the_look_back() -> None:
 
 
 def test_a_failure_that_is_listed_again_counts_once() -> None:
-    """A job that runs for weeks makes each list reach back behind what is kept."""
+    """A list that reaches back behind what is kept brings back what was counted."""
     running = a_running_job("r", started=hours_ago(20 * 24), item="large")
     failures = [
         a_job(f"j{day}", status="Failed", ended=NOW - timedelta(days=day, hours=-1))
@@ -249,7 +270,7 @@ def test_a_failure_that_is_listed_again_counts_once() -> None:
     history = a_history(running)
     for minutes in (0, 5, 10):
         at = NOW + timedelta(minutes=minutes)
-        window = next_window(history, at, settings())
+        window = Window(start=hours_ago(20 * 24), end=at, full=False)
         history = merge_list(history, [running, *failures], window, settings())
         history = prune(history, at, settings())
         [item] = roll_up(a_vault(), history, at, settings()).items
