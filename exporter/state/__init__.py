@@ -2,5 +2,6 @@
 
 from exporter.state.codec import StoredVault
 from exporter.state.keeper import StateKeeper
+from exporter.state.notes import Notes, SpentBudget
 
-__all__ = ["StateKeeper", "StoredVault"]
+__all__ = ["Notes", "SpentBudget", "StateKeeper", "StoredVault"]

@@ -18,7 +18,7 @@ _BUSY_SECONDS: Final = 1.0
 _MAGIC: Final = b"SQLite format 3\0"
 _APPLICATION_ID: Final = 0x41424558
 _APPLICATION_AT: Final = slice(68, 72)
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 _SCHEMA: Final = (
     f"PRAGMA application_id = {_APPLICATION_ID}",
@@ -28,6 +28,10 @@ _SCHEMA: Final = (
         id TEXT NOT NULL UNIQUE,
         revision TEXT NOT NULL,
         read_at TEXT NOT NULL
+    )""",
+    """CREATE TABLE note (
+        number INTEGER PRIMARY KEY CHECK (number = 1),
+        body TEXT NOT NULL
     )""",
     """CREATE TABLE record (
         vault INTEGER NOT NULL REFERENCES vault ON DELETE CASCADE,

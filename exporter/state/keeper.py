@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from exporter.errors import StateError
+from exporter.state.notes import Notes
 from exporter.state.store import StateStore
 from exporter.threads import start_thread
 
@@ -41,6 +42,7 @@ class StateKeeper:
         self._idle = threading.Condition()
         self._writing = False
         self._waiting: Mapping[str, StoredVault] = {}
+        self._notes: Notes | None = None
         self._forget_before = _LONG_AGO
         self._fault = ""
         self._worked: bool | None = None
@@ -79,6 +81,21 @@ class StateKeeper:
             self._forget_before = forget_before
             self._begin()
 
+    def load_notes(self) -> Notes:
+        """What the file holds beside vaults; nothing if it cannot be read."""
+        try:
+            return self._store.load_notes()
+        except StateError:
+            # Loading vaults tells it, and what follows from it.
+            return Notes()
+
+    def put_notes(self, notes: Notes) -> None:
+        """Have this written soon, in place of what the file has of it."""
+        with self._idle:
+            if self.usable:
+                self._notes = notes
+                self._begin()
+
     def flush(self) -> None:
         """Wait until all is written or cannot be, for some seconds at most."""
         with self._idle:
@@ -111,21 +128,23 @@ class StateKeeper:
         while True:
             with self._idle:
                 batch, self._waiting = self._waiting, {}
-                if not batch:
+                notes, self._notes = self._notes, None
+                if not batch and not notes:
                     self._end()
                     return
             self._begun_at = time.monotonic()
-            fault = self._save(batch)
+            fault = self._save(batch, notes)
             self._begun_at = None
             self._tell(fault)
             if fault:
                 with self._idle:
                     self._waiting = {**batch, **self._waiting}
+                    self._notes = self._notes or notes
                     self._end()
                     return
 
     def _begin(self) -> None:
-        if self._writing or not self._waiting:
+        if self._writing or not (self._waiting or self._notes):
             return
         try:
             start_thread("state", self._write, None)
@@ -138,10 +157,10 @@ class StateKeeper:
         self._writing = False
         self._idle.notify_all()
 
-    def _save(self, batch: Mapping[str, StoredVault]) -> str:
+    def _save(self, batch: Mapping[str, StoredVault], notes: Notes | None) -> str:
         """Returns what went wrong."""
         try:
-            self._store.save(batch.values(), forget_before=self._forget_before)
+            self._store.save(batch.values(), forget_before=self._forget_before, notes=notes)
         except StateError as error:
             return str(error)
         except Exception as error:  # no fault of ours in a file that is optional may end anything

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from exporter.backup.history import History
 from exporter.state.codec import StoredVault, changes, decode
 from exporter.state.database import create, faults_of, is_new, set_up, transaction
+from exporter.state.notes import Notes, as_text, read
 
 if TYPE_CHECKING:
     import sqlite3
@@ -63,7 +64,28 @@ class StateStore:
                         vaults[vault_id] = stored
         return Loaded(vaults, unreadable)
 
-    def save(self, vaults: Iterable[StoredVault], *, forget_before: datetime) -> None:
+    def load_notes(self) -> Notes:
+        """What is known beside vaults; nothing when there is no file yet.
+
+        Raises:
+            StateError: The file cannot be read.
+        """
+        with faults_of(self._path):
+            if not self._path.exists():
+                return Notes()
+            with transaction(self._path, "BEGIN") as db:
+                row = None
+                if not is_new(db, self._path):
+                    row = db.execute("SELECT body FROM note").fetchone()
+        return read(row[0]) if row else Notes()
+
+    def save(
+        self,
+        vaults: Iterable[StoredVault],
+        *,
+        forget_before: datetime,
+        notes: Notes | None = None,
+    ) -> None:
         """Make the file say this of these vaults, all at once or not at all.
 
         What another process has written of them meanwhile is replaced.
@@ -71,6 +93,7 @@ class StateStore:
         Args:
             vaults: Written as far as they have changed.
             forget_before: Vaults last read before are dropped.
+            notes: Replace those of the file; None to leave them.
 
         Raises:
             StateError: The file cannot be written; it is as it was.
@@ -81,6 +104,8 @@ class StateStore:
                 if is_new(db, self._path):
                     set_up(db)
                 saved = {stored.vault_id: self._write(db, stored) for stored in vaults}
+                if notes:
+                    db.execute("INSERT OR REPLACE INTO note VALUES (1, ?)", (as_text(notes),))
                 db.execute("DELETE FROM vault WHERE read_at < ?", (_sortable(forget_before),))
         self._saved.update(saved)
 

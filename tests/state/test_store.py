@@ -197,7 +197,7 @@ def other_tables(path: Path) -> None:
     [
         (not_a_database, "file is not a database. What to do: this is no state file; remove it"),
         (foreign, "another program's database. What to do: this is no state file; remove it"),
-        (newer, "its format is 99, .* reads 3. What to do: use the version that wrote it, remove"),
+        (newer, "its format is 99, .* reads 4. What to do: use the version that wrote it, remove"),
         (a_directory, "unable to open database file. What to do: create its directory"),
         (other_tables, "no such table: vault. What to do: remove it"),
     ],
