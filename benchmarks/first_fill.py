@@ -97,7 +97,7 @@ def simulate_fill(vaults: int, items: int, limit: int) -> Fill:
     """Run the exporter until its first fill is done."""
     fill = Fill()
     handler = _Lines(fill.lines)
-    log = logging.getLogger("exporter.refresh.fill")
+    log = logging.getLogger("exporter.refresh.initial_sync")
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     fleet = sized_fleet(vaults=vaults, jobs=2 * items, jobs_per_item=2, anchor=START)

@@ -38,6 +38,7 @@ ITEMS: Final = 1200
 NIGHT: Final = timedelta(hours=4)
 FAILING: Final = 0.03
 HOUR: Final = timedelta(hours=1)
+MINUTE: Final = timedelta(minutes=1)
 
 
 class EventClock:
@@ -74,7 +75,7 @@ class Figures:
         status_delays: From a job's end to its status on the page, over the interval in effect.
         failed_details: From a failed job's end to its detail on the page.
         other_details: The same for the others.
-        used: Share of the limit spent in the hour before each moment when details waited.
+        used: Share of the limit spent in the hour before each minute in which details waited.
         throttled: 429 answers.
         requests: All reads.
         unseen: Jobs that ended more than an hour before the end of the run, and no page shows.
@@ -183,15 +184,16 @@ def simulate(limits: list[tuple[int, int]], days: float) -> Figures:
 
 
 class _Reads:
-    """Counts reads, and the share of the limit in use at each moment when details wait."""
+    """Counts reads, and the share of the limit in use in each minute in which details wait."""
 
     def __init__(self, store: WatchedStore, simulator: Simulator) -> None:
         self._store = store
         self._simulator = simulator
         self._last_hour: deque[datetime] = deque()
+        self._next = START
 
     def look(self, now: datetime) -> None:
-        """Take in what was read; called after each refresh."""
+        """Take in what was read; called after each read."""
         figures = self._store.figures
         # The simulator keeps so many records only.
         reads = [one for one in self._simulator.requests if one.api in ("list", "detail")]
@@ -199,11 +201,14 @@ class _Reads:
         figures.requests += len(reads)
         figures.throttled += sum(one.status == HTTPStatus.TOO_MANY_REQUESTS for one in reads)
         self._last_hour.extend(one.at for one in reads)
-        while self._last_hour and self._last_hour[0] <= now - HOUR:
-            self._last_hour.popleft()
         limit = self._simulator.rate_limit
-        if limit and any(self._store.pending.values()):
-            figures.used.append(len(self._last_hour) / limit.requests)
+        while self._next < now:
+            self._next += MINUTE
+            while self._last_hour and self._last_hour[0] <= self._next - HOUR:
+                self._last_hour.popleft()
+            if limit and any(self._store.pending.values()):
+                used = sum(at <= self._next for at in self._last_hour)
+                figures.used.append(used / limit.requests)
 
 
 def config_of(simulator: Simulator, limit: int = 150) -> Config:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -17,12 +17,9 @@ from benchmarks.measuring import Figure, cpu_seconds, times
 from benchmarks.simulated import Azure, azure, config_text
 from exporter.azure.backup_jobs import BackupJobsApi
 from exporter.azure.bearer import BearerAuth
-from exporter.azure.budget import ReadBudget
 from exporter.azure.clouds import cloud_of
 from exporter.azure.credentials import make_credential
-from exporter.azure.gate import BudgetGate
 from exporter.azure.session import ArmSession
-from exporter.backup.details import Urgency, WantedDetail
 from exporter.backup.history import (
     DetailReading,
     History,
@@ -108,30 +105,25 @@ class _Reader:
             stop=threading.Event(),
         )
         self._api = BackupJobsApi(session, config.azure.api_versions.backup_jobs, metrics)
-        self._gate = BudgetGate(
-            ReadBudget(10**6, 3600.0),
-            vaults=[self.vault],
-            interval=timedelta(minutes=5),
-            clock=clock,
-            metrics=metrics,
-        )
 
     def list(self, known: History) -> History:
         """The list over the whole look-back, merged into what is known."""
         now = datetime.now(UTC)
         window = next_window(History(), now, settings())
-        listing = self._api.listing(self.vault, window)
-        jobs = self._api.read_list(listing, self._gate, give_up_at=_FOREVER)
+        url: str | None = self._api.list_url(self.vault, window)
+        jobs: list[BackupJob] = []
+        while url is not None:
+            page = self._api.page(url, give_up_at=_FOREVER)
+            jobs += page.jobs
+            url = page.next_url
         return prune(merge_list(known, jobs, window, settings()), now, settings())
 
     def details(self, history: History) -> None:
         jobs: list[BackupJob] = []
 
         def read(job: BackupJob) -> None:
-            wanted = WantedDetail(job, Urgency.NEWEST)
-            jobs.append(self._api.job_detail(self.vault, wanted, self._gate, give_up_at=_FOREVER))
+            jobs.append(self._api.detail(self.vault, job.job_id, give_up_at=_FOREVER).job)
 
-        self._gate.grant(Counter({Urgency.NEWEST: len(history.jobs)}), lists=0)
         run_all("detail", read, history.jobs.values(), threads=_THREADS)
         known = merge_details(history, DetailReading(jobs=jobs))
         build_page([vault_blocks(a_snapshot(self.vault, known))])

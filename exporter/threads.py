@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,3 +69,33 @@ def run_all(name: str, work: Callable[[T], None], arguments: Iterable[T], *, thr
         thread.join()
     if errors:
         raise errors[0]
+
+
+class Pool:
+    """Threads that are started as they are needed and wait for more work when theirs is done.
+
+    It has no limit of its own: whoever hands work over counts, and may count out a thread that
+    hangs.
+    """
+
+    def __init__(self) -> None:
+        self._work: SimpleQueue[tuple[Callable[[Any], None], Any]] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+
+    def start(self, name: str, work: Callable[[T], None], argument: T) -> None:
+        """Have work done, which raises nothing.
+
+        Raises:
+            RuntimeError: The machine has no thread left.
+        """
+        if self._idle.acquire(blocking=False):
+            self._work.put((work, argument))
+        else:
+            start_thread(name, self._run, (work, argument))
+
+    def _run(self, first: tuple[Callable[[Any], None], Any]) -> None:
+        work, argument = first
+        while True:
+            work(argument)
+            self._idle.release()
+            work, argument = self._work.get()

@@ -5,11 +5,12 @@ These reads are not backupJobs': they come out of Resource Manager's general buc
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from exporter.azure.parsing import count_problems, parsed
-from exporter.backup.vaults import parse_vault_page
+from exporter.backup.vaults import parse_vault_page, parse_vaults
 from exporter.errors import ArmError, ErrorKind
 
 if TYPE_CHECKING:
@@ -61,6 +62,19 @@ class VaultsApi:
             vaults += page.vaults
             url = page.next_link
         return vaults
+
+    def region(self, vault: Vault, *, give_up_at: float) -> str:
+        """The region of a vault, asked for by its id; empty if Azure does not say.
+
+        Raises:
+            ArmError: It could not be read.
+        """
+        url = self._url(vault.path)
+        answer = self._session.read(url, api="vault", give_up_at=give_up_at, attempts=1)
+        problems: Counter[str] = Counter()
+        found = parse_vaults([answer.body], problems)
+        count_problems(problems, self._metrics, "vault")
+        return found[0].location if found else ""
 
     def exists(self, vault: Vault, *, give_up_at: float) -> bool:
         """Whether Azure has a vault, asked for by its id.

@@ -4,40 +4,54 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from exporter.azure.backup_jobs import BackupJobsApi
 from exporter.azure.clouds import cloud_of
 from exporter.azure.connect import connect
-from exporter.azure.resource_graph import ResourceGraphApi
-from exporter.azure.vaults import VaultsApi
 from exporter.backup.details import DetailPolicy, wanted_details
-from exporter.backup.history import remembered_from
 from exporter.backup.shard import UNSHARDED, Choice
 from exporter.metrics.snapshot import Overview
-from exporter.refresh.discovery import Discovery
-from exporter.refresh.estate import Estate
-from exporter.refresh.fill import FirstFill
-from exporter.refresh.handover import budgets, inherited, restored
-from exporter.refresh.loop import RefreshLoop, Start
-from exporter.refresh.roster import Found
-from exporter.refresh.vault import VaultState
-from exporter.state import StateKeeper, StoredVault
-from exporter.threads import start_thread
+from exporter.refresh import searching
+from exporter.refresh.budgets import Budgets
+from exporter.refresh.handover import budgets_known, searches_known, vaults_known
+from exporter.refresh.initial_sync import InitialSync
+from exporter.refresh.membership import Membership
+from exporter.refresh.read_once import read_once
+from exporter.refresh.readings.registry import all_readings
+from exporter.refresh.records import (
+    Moment,
+    Record,
+    SearchRecord,
+    VaultRecord,
+)
+from exporter.refresh.remembering import Notebook, budgets_of
+from exporter.refresh.scheduler import Scheduler
+from exporter.refresh.showing import Showing
+from exporter.refresh.workers import Mailbox, Workers, work
+from exporter.state import Notes, StateKeeper
+from exporter.threads import Pool, start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-    from exporter.azure.budget import ReadBudget
     from exporter.backup.model import Vault
     from exporter.clock import AzureClock
     from exporter.config import Config
     from exporter.metrics.selfmetrics import SelfMetrics
+    from exporter.metrics.snapshot import VaultSnapshot
     from exporter.metrics.store import PageStore
-    from exporter.refresh.estate import SharedBy
 
 log = logging.getLogger(__name__)
+
+Start = Callable[[str, Callable[[Any], None], Any], object]
+
+_LONGEST_SLEEP_SECONDS: Final = 1.0
+_SHORTEST_SLEEP_SECONDS: Final = 0.001
+_STOP_SECONDS: Final = 5.0
+_IDLE_SECONDS: Final = 3600.0
 
 
 class Collector:
@@ -51,7 +65,7 @@ class Collector:
         shard: Which of the vaults are ours.
         want: Which details are read.
         previous: The collector that this one replaces and stops; what it knew is kept.
-        start: Starts one refresh; in a thread of its own, unless time is simulated.
+        start: Has a request made; by a thread, unless time is simulated.
 
     Raises:
         ArmError: The credential cannot be set up.
@@ -67,74 +81,80 @@ class Collector:
         shard: Choice = UNSHARDED,
         want: DetailPolicy = wanted_details,
         previous: Collector | None = None,
-        start: Start = start_thread,
+        start: Start | None = None,
     ) -> None:
         azure = config.azure
         self._portal = cloud_of(azure).portal
         self._stop = threading.Event()
         self._session = connect(azure, clock=clock, metrics=metrics, stop=self._stop)
-        versions = azure.api_versions
-        graph_api = ResourceGraphApi(
-            self._session, versions.resource_graph, metrics, clock=clock, stop=self._stop
-        )
-        self.settings = config.settings()
         self.config = config
-        self._clock = clock
+        self._metrics = metrics
         self._store = store
+        self._owner = threading.RLock()
+        self._publish: Callable[[VaultSnapshot], None] | None = None
         self.keeper = _keeper(config, previous)
         # All that can fail is behind us: what the previous one knows is taken over.
         if previous:
             previous.stop()
         self._was_ready = previous.ready if previous else False
-        self._rearranging = threading.Lock()
-        self._loop = RefreshLoop(
-            clock=clock, max_concurrency=azure.max_concurrency, stop=self._stop, start=start
-        )
-        self._inherited = inherited(config, previous, clock) if previous else {}
-        metrics.reads_remaining.clear()
-        metrics.reads_limit.clear()
+        self._mailbox: Mailbox = previous._mailbox if previous else Mailbox()
+        self._start: Start = start or (previous._start if previous else Pool().start)
         metrics.state_writable.value = lambda: self.keeper.writable if self.keeper else None
-        self._fill = FirstFill(
-            clock=clock,
-            metrics=metrics.fill,
-            shares=lambda: self._estate.shares,
-            complete=lambda: self._estate.complete,
-            searched=lambda: self._searched,
-        )
-        self._estate = Estate(
-            config,
-            shard=shard,
-            want=want,
-            jobs_api=BackupJobsApi(self._session, versions.backup_jobs, metrics),
-            graph_api=graph_api,
-            store=store,
-            keep=self._keep,
-            recall=self._recall,
-            budgets=budgets(config, previous) if previous else {},
-            clock=clock,
-            metrics=metrics,
-            changed=self._fill.notice,
-        )
-        metrics.clear_discovery()
-        vaults_api = VaultsApi(self._session, versions.vaults, metrics)
-        self._discoveries = [
-            Discovery(
-                entry,
-                selection=entry.selection(config.vault_tags),
-                vaults_api=vaults_api,
-                graph_api=graph_api,
-                interval=config.refresh.discovery_interval,
-                clock=clock,
-                metrics=metrics,
-                changed=self._rearrange,
-                known=previous.search_below(entry.scope) if previous else None,
-            )
-            for entry in config.discovery
-        ]
-        self._rearrange()
+        metrics.fill.monotonic = clock.monotonic
+        now = Moment(clock.now(), clock.monotonic())
+        notes = self.keeper.load_notes() if self.keeper and not previous else Notes()
+        known = budgets_of(notes, now)
         if previous:
-            for refresher in self._estate.refreshers.values():
-                self._keep(refresher.vault, refresher.state)
+            known = budgets_known(previous._budgets.known, previous.config, config)
+        readings = all_readings(
+            config,
+            self._session,
+            metrics,
+            clock=clock,
+            stop=self._stop,
+            keeper=self.keeper,
+            policy=want,
+        )
+        self._clock = clock
+        self._notebook = Notebook(self.keeper)
+        self._budgets: Budgets = Budgets(config, metrics, clock.monotonic, known)
+        self._membership: Membership = Membership(config, shard, self.keeper, self._budgets)
+        self._showing = Showing(self._show, self.keeper, config, self._budgets)
+        self._scheduler = Scheduler(
+            readings,
+            self._budgets,
+            self._showing,
+            clock=clock,
+            workers=Workers(
+                send=partial(self._start, "read", work(readings, self._mailbox)),
+                number=azure.max_concurrency,
+                timeout=azure.timeout.total_seconds(),
+            ),
+            found=self._found,
+        )
+        self._sync = InitialSync(metrics.fill, self._budgets, now)
+        self._begin(previous, want, notes.found or {})
+
+    def _begin(
+        self,
+        previous: Collector | None,
+        policy: DetailPolicy,
+        noted: Mapping[str, tuple[Vault, ...]],
+    ) -> None:
+        """Show what is known already."""
+        config, now = self.config, self._scheduler.now()
+        earlier = previous._scheduler.records if previous else {}
+        if previous:
+            known = {**previous._membership.asleep, **earlier}
+            self._membership.asleep = vaults_known(known, previous.config, config, policy, now)
+        searching.announce(config.discovery, self._metrics)
+        searches = searches_known(config, earlier.values(), noted)
+        self._arrange(searches, now, recall=True)
+        self._scheduler.show(idle=True)
+        self._sync.look(self._scheduler.records, now, searched=self._searched, idle=True)
+        if previous:
+            for _, record in self.readings:
+                self._showing.keep(record, now)
 
     @property
     def ready(self) -> bool:
@@ -145,8 +165,8 @@ class Collector:
     @property
     def all_up(self) -> bool:
         """Whether the last refresh read every vault, and the last search found them."""
-        return all(state.up for state in self.states.values()) and not any(
-            discovery.failed for discovery in self._discoveries
+        return all(record.up for _, record in self.readings) and not any(
+            search.failure for search in self._searches
         )
 
     @property
@@ -154,39 +174,25 @@ class Collector:
         """What the status page shows beside the vaults."""
         return Overview(
             portal=self._portal,
-            searches=tuple(one.search for one in self._discoveries),
-            fill=self._fill.progress,
+            searches=tuple(map(searching.snapshot, self._searches)),
+            fill=self._sync.progress,
         )
 
     @property
-    def states(self) -> dict[str, VaultState]:
+    def states(self) -> dict[str, VaultRecord]:
         """What is known of each vault, by id."""
-        return {k: one.state for k, one in self._estate.refreshers.items()}
+        return {record.vault.id: record for _, record in self.readings}
 
     @property
-    def known(self) -> dict[str, VaultState]:
-        """The same, and what is known of vaults that discovery has yet to find again."""
-        return self._inherited | self.states
-
-    @property
-    def readings(self) -> list[tuple[Vault, VaultState]]:
+    def readings(self) -> list[tuple[Vault, VaultRecord]]:
         """The same with each vault, in the order of the page."""
-        return [(one.vault, one.state) for one in self._estate.refreshers.values()]
-
-    @property
-    def budgets(self) -> dict[SharedBy, ReadBudget]:
-        """What is left to read."""
-        return self._estate.budgets
+        records = self._scheduler.records.values()
+        return [(one.vault, one) for one in records if isinstance(one, VaultRecord)]
 
     @property
     def stopped(self) -> bool:
         """Whether it was stopped: its data are not refreshed any more."""
         return self._stop.is_set()
-
-    def search_below(self, scope: str) -> Discovery | None:
-        """The discovery that has found vaults there; None if none has yet."""
-        there = (one for one in self._discoveries if one.entry.scope == scope)
-        return next((one for one in there if one.found is not None), None)
 
     def start(self, broken: Callable[[], None]) -> None:
         """Start refreshing in the background.
@@ -195,7 +201,7 @@ class Collector:
             broken: Called if that cannot begin, or ends by a fault.
         """
 
-        def work(_: None) -> None:
+        def own(_: None) -> None:
             try:
                 self.run()
             except Exception:
@@ -203,76 +209,90 @@ class Collector:
                 broken()
 
         try:
-            start_thread("collector", work, None)
+            start_thread("collector", own, None)
         except RuntimeError as error:  # the machine has no thread left
             log.error("refreshing cannot begin: %s", error)  # noqa: TRY400 - no trace
             broken()
 
     def run(self) -> None:
         """Refresh here until stopped."""
-        self._loop.run()
+        with self._owner:
+            while not self._stop.is_set():
+                self._wait(self._step())
 
     def run_once(self) -> None:
         """Look for vaults, and refresh every vault one time, here and now."""
-        self._loop.run_once(self._discoveries)
-        self._loop.run_once(self._estate.readers)
-        self._loop.run_once(self._estate.queues.values())
+        with self._owner:
+            read_once(self._scheduler, self._step, self._wait, self._stop)
         self._flush()
 
     def stop(self) -> None:
         """End refreshing. Reads under way are not waited for."""
         self._stop.set()
-        with self._rearranging:
-            """No discovery changes the page from here on."""
-        self._loop.wake()
+        self._mailbox.arrived.set()
+        if self._owner.acquire(timeout=_STOP_SECONDS):
+            self._owner.release()
         self._session.close()
         self._flush()
 
     @property
+    def _searches(self) -> list[SearchRecord]:
+        records = self._scheduler.records.values()
+        return [one for one in records if isinstance(one, SearchRecord)]
+
+    @property
     def _searched(self) -> bool:
-        return all(one.ended_once for one in self._discoveries)
+        return all(search.ended_once for search in self._searches)
 
-    def _rearrange(self) -> None:
+    def _step(self) -> float:
+        """One step of the owner; for how many seconds there is nothing to do but for answers."""
+        scheduler = self._scheduler
+        look_at = scheduler.step(self._mailbox.take())
+        idle = not scheduler.under_way
+        now = scheduler.now()
+        self._sync.look(scheduler.records, now, searched=self._searched, idle=idle)
+        self._notebook.write(self._budgets.known, scheduler.records.values(), now)
+        return look_at - now.monotonic
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for an answer. While one is to come time is real, whatever clock a test has."""
+        seconds = max(seconds, _SHORTEST_SLEEP_SECONDS)
+        if self._scheduler.under_way:
+            self._mailbox.arrived.wait(min(seconds, _LONGEST_SLEEP_SECONDS))
+        else:
+            self._clock.wait(self._mailbox.arrived, min(seconds, _IDLE_SECONDS))
+
+    def _found(self, record: SearchRecord | None, changed: bool) -> None:
+        """Take in a search that has ended, and what is to be read now."""
+        if record:
+            searching.count(record, self._metrics)
+        if changed:
+            searches = {
+                k: one
+                for k, one in self._scheduler.records.items()
+                if isinstance(one, SearchRecord)
+            }
+            self._arrange(searches, self._scheduler.now(), recall=False)
+
+    def _arrange(self, searches: Mapping[str, Record], now: Moment, *, recall: bool) -> None:
         """Read the vaults that are configured, and those found by now."""
-        with self._rearranging:
-            if self._stop.is_set():
-                return
-            self._estate.arrange(
-                Found(one.vaults, one.group, one.unseen)
-                for one in self._discoveries
-                if one.vaults is not None
-            )
-            self._loop.set_readers(
-                [*self._discoveries, *self._estate.readers, *self._estate.queues.values()]
-            )
-            if all(one.vaults is not None for one in self._discoveries):
-                # Whose vault has not been found by now is not going to be.
-                self._inherited = {}
+        records = self._membership.arrange(searches, self._scheduler.records, now, recall=recall)
+        ours = [one.vault for one in records.values() if isinstance(one, VaultRecord)]
+        if self._publish is None:
+            self._publish = self._store.show(ours)
+        else:
+            self._store.arrange(ours)
+        self._scheduler.arrange(records)
 
-    def _recall(self, vaults: list[Vault]) -> dict[str, VaultState]:
-        """What is known of vaults: what the previous collector knew, else what the file says."""
-        unknown = [vault.id for vault in vaults if vault.id not in self._inherited]
-        stored = self.keeper.load(unknown) if self.keeper and unknown else {}
-        return {
-            vault.id: self._inherited.get(vault.id) or restored(stored.get(vault.id), self._clock)
-            for vault in vaults
-        }
-
-    def _keep(self, vault: Vault, state: VaultState) -> None:
-        """Have what is known of a vault written to the state file; at a reload, only by the new."""
-        if not self.keeper or state.refreshed_at is None or self._stop.is_set():
-            return
-        self.keeper.put(
-            StoredVault(
-                vault_id=vault.id,
-                history=state.history,
-                read_at=state.refreshed_at,
-            ),
-            forget_before=remembered_from(self._clock.now(), self.settings),
-        )
+    def _show(self, snapshot: VaultSnapshot) -> None:
+        if self._publish and not self._stop.is_set():
+            self._publish(snapshot)
 
     def _flush(self) -> None:
         if self.keeper:
+            scheduler = self._scheduler
+            known, records = self._budgets.known, scheduler.records.values()
+            self._notebook.write(known, records, scheduler.now(), at_once=True)
             self.keeper.flush()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,18 +10,21 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import responses
 
-from exporter.azure.backup_jobs import BackupJobsApi, Listing, detail_path, list_path
+from exporter.azure.backup_jobs import (
+    BackupJobsApi,
+    JobListPage,
+    detail_path,
+    list_path,
+    running_path,
+)
 from exporter.azure.bearer import BearerAuth
-from exporter.azure.budget import ReadBudget
-from exporter.azure.gate import BudgetGate
 from exporter.azure.session import ArmSession
-from exporter.backup.details import Urgency, WantedDetail
 from exporter.backup.history import Window
 from exporter.clock import AzureClock
-from exporter.errors import ArmError, ErrorKind, NotNowError
+from exporter.errors import ArmError, ErrorKind
 from exporter.metrics.selfmetrics import SelfMetrics
 from tests.azure.sessions import BASE, LATER, FiveLineCredential
-from tests.builders import a_job, a_vault
+from tests.builders import a_vault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +40,7 @@ LIST = f"{BASE}{a_vault().path}/backupJobs"
 class Api:
     """The API over a mocked Resource Manager."""
 
-    def __init__(self, budget: int = 100) -> None:
+    def __init__(self) -> None:
         self.metrics = SelfMetrics()
         clock = AzureClock()
         session = ArmSession(
@@ -51,26 +53,13 @@ class Api:
             stop=threading.Event(),
             backoff_seconds=0.001,
         )
-        self.budget = ReadBudget(budget, 3600)
-        self.gate = BudgetGate(
-            self.budget,
-            vaults=[a_vault()],
-            interval=timedelta(minutes=5),
-            clock=clock,
-            metrics=self.metrics,
-        )
-        self.listing: Listing | None = None
         self._api = BackupJobsApi(session, "2024-10-01", self.metrics)
 
-    def list_jobs(self) -> list[str]:
-        self.listing = self.listing or self._api.listing(a_vault(), WINDOW)
-        jobs = self._api.read_list(self.listing, self.gate, give_up_at=LATER)
-        return [job.job_id for job in jobs]
+    def page(self) -> JobListPage:
+        return self._api.page(self._api.list_url(a_vault(), WINDOW), give_up_at=LATER)
 
     def detail(self, job_id: str) -> Any:
-        wanted = WantedDetail(a_job(job_id), Urgency.NEWEST)
-        self.gate.grant(Counter({Urgency.NEWEST: 1}), lists=0)
-        return self._api.job_detail(a_vault(), wanted, self.gate, give_up_at=LATER)
+        return self._api.detail(a_vault(), job_id, give_up_at=LATER)
 
     def count(self, field: str, api: str = "backup_jobs_list") -> float | None:
         name = "azure_backup_exporter_payload_errors_total"
@@ -116,21 +105,18 @@ def test_next_links_are_followed_as_they_are(arm: responses.RequestsMock, api: A
     """Their tokens hold percent-encoded XML (FACTS 3)."""
     link = f"{LIST}?api-version=2017-07-01&%24skiptoken=%3C%3Fxml+version%3D%221.0%22%3F%3E%0D%0A"
     arm.get(LIST, json=a_body("one", nextLink=link))
-    arm.get(link, json=a_body("two", "three", nextLink=None))
 
-    assert api.list_jobs() == ["one", "two", "three"]
-    assert arm.calls[1].request.url == link
-    assert api.budget.remaining(AzureClock().monotonic()) == 98
+    page = api.page()
+
+    assert [job.job_id for job in page.jobs] == ["one"]
+    assert page.next_url == link
 
 
-def test_a_list_that_leads_in_a_circle_ends(arm: responses.RequestsMock, api: Api) -> None:
-    arm.get(LIST, json=a_body("one", nextLink=f"{LIST}?page=2"))
-    arm.get(f"{LIST}?page=2", json=a_body("two", nextLink=f"{LIST}?page=2"))
+def test_running_jobs_are_asked_for_without_an_interval() -> None:
+    """However long they have run (FACTS 3)."""
+    url = urlsplit(running_path(a_vault(), "2024-10-01"))
 
-    with pytest.raises(ArmError, match="does not end") as caught:
-        api.list_jobs()
-    assert caught.value.kind is ErrorKind.PAYLOAD
-    assert len(arm.calls) == 2
+    assert parse_qs(url.query)["$filter"] == ["status eq 'InProgress'"]
 
 
 @pytest.mark.parametrize("body", [[], {"value": "none"}, "text", 5, False])
@@ -140,7 +126,7 @@ def test_json_that_is_no_list_is_a_payload_fault_and_counted(
     arm.get(LIST, json=body)
 
     with pytest.raises(ArmError) as caught:
-        api.list_jobs()
+        api.page()
     assert caught.value.kind is ErrorKind.PAYLOAD
     assert api.count("answer") == 1
 
@@ -148,7 +134,7 @@ def test_json_that_is_no_list_is_a_payload_fault_and_counted(
 def test_odd_fields_are_counted_by_name(arm: responses.RequestsMock, api: Api) -> None:
     arm.get(LIST, json={"value": [5, {"name": "one", "properties": {"duration": "soon"}}]})
 
-    assert api.list_jobs() == ["one"]
+    assert [job.job_id for job in api.page().jobs] == ["one"]
     assert (api.count("job"), api.count("duration")) == (1, 1)
 
 
@@ -159,51 +145,24 @@ def test_the_detail_of_another_job_is_refused(arm: responses.RequestsMock, api: 
         api.detail("one")
 
 
-@pytest.mark.parametrize(("header", "remaining"), [("449", 449), ("17", 17), ("-1", 0), ("x", 99)])
-def test_the_remaining_header_is_a_hint(
-    arm: responses.RequestsMock, api: Api, header: str, remaining: int
+@pytest.mark.parametrize(
+    ("header", "remaining"), [("449", 449), ("17", 17), ("-1", -1), ("x", None), ("1e3", None)]
+)
+def test_the_remaining_header_is_told(
+    arm: responses.RequestsMock, api: Api, header: str, remaining: int | None
 ) -> None:
     name = "x-ms-ratelimit-remaining-subscription-resource-requests"
     arm.get(LIST, json=a_body(), headers={name: header})
 
-    api.list_jobs()
-
-    assert api.budget.remaining(AzureClock().monotonic()) == remaining
+    assert api.page().remaining == remaining
 
 
-def test_a_429_stops_reads_until_azure_allows_them(arm: responses.RequestsMock, api: Api) -> None:
-    message = (
-        "Number of requests for action 'Microsoft.RecoveryServices/vaults/backupJobs/read'"
-        " exceeded the limit of '50' for time interval '00:30:00'."
-        " Please try again after '324' seconds."
-    )
-    body = {"error": {"code": "ResourceRequestsThrottled", "message": message}}
-    arm.get(LIST, status=429, json=body)
+def test_each_read_is_one_request(arm: responses.RequestsMock, api: Api) -> None:
+    """Who decides when it is made again is the scheduler: each spends of the budget."""
+    arm.get(LIST, status=503)
 
-    with pytest.raises(ArmError, match="ResourceRequestsThrottled"):
-        api.list_jobs()
-    with pytest.raises(NotNowError):
-        api.detail("one")
-    with pytest.raises(NotNowError) as caught:
-        api.list_jobs()
+    with pytest.raises(ArmError) as caught:
+        api.page()
 
+    assert caught.value.retryable
     assert len(arm.calls) == 1
-    assert caught.value.available_at - AzureClock().monotonic() == pytest.approx(324, abs=5)
-    assert (api.budget.limit, api.budget.per_seconds) == (50, 1800)
-
-
-def test_a_list_longer_than_the_budget_is_read_on_where_it_stopped(
-    arm: responses.RequestsMock,
-) -> None:
-    """Else a large vault would be begun again and again and never be read."""
-    api = Api(budget=2)
-    for page in range(4):
-        link = {} if page == 3 else {"nextLink": f"{LIST}?page={page + 1}"}
-        arm.get(f"{LIST}?page={page}" if page else LIST, json=a_body(f"j{page}", **link))
-
-    with pytest.raises(NotNowError):
-        api.list_jobs()
-    api.budget.configure(4, 3600)
-
-    assert api.list_jobs() == ["j0", "j1", "j2", "j3"]
-    assert len(arm.calls) == 4

@@ -100,6 +100,7 @@ def test_sizes_for_people(byte_count: float, text: str) -> None:
         {"errorDetails": "x", "extendedInfo": 7},
         {"errorDetails": [None, {"recommendations": [7]}], "extendedInfo": {"tasksList": [None]}},
         {"extendedInfo": {"tasksList": {"taskId": 7}}},
+        {"errorDetails": [{"recommendations": True}, {"recommendedAction": 7}]},
     ],
 )
 def test_odd_fields_cost_only_themselves(odd: dict[str, Any]) -> None:

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 REFRESHING_ENDS = """
 import sys
 from exporter.cli import main
-from exporter.refresh.loop import RefreshLoop
+from exporter.refresh.scheduler import Scheduler
 
-def broken(self):
+def broken(self, answers):
     raise MemoryError("none is left")
 
-RefreshLoop.run = broken
+Scheduler.step = broken
 sys.exit(main())
 """
 

@@ -324,7 +324,7 @@ def test_a_fault_of_ours_in_one_vault_leaves_the_others_alone(
         return roll_up(vault, *arguments)
 
     stage.refresh()
-    monkeypatch.setattr("exporter.refresh.vault.roll_up", faulty)
+    monkeypatch.setattr("exporter.refresh.showing.roll_up", faulty)
     with caplog.at_level(logging.ERROR):
         stage.refresh()
 

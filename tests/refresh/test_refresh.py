@@ -693,6 +693,23 @@ def test_a_list_longer_than_the_budget_comes_to_its_end(monkeypatch: pytest.Monk
         assert stage.values("vault_last_refresh_success_timestamp_seconds") == [NOW.timestamp()]
 
 
+def test_pages_that_were_read_before_a_reload_count_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reload each second during the first fill threw away 488 pages and read no vault."""
+    fleet = sized_fleet(vaults=1, jobs=200, anchor=NOW)
+    with steered(monkeypatch, fleet, page_size=5) as stage:
+        azure = azure_section(stage.simulator.url, requests=15)
+        pages = 0
+        for _ in range(3):
+            stage.configure(azure=azure)
+            pages += sum(api == "list" for api, _, _ in stage.refresh())
+            stage.clock.advance(minutes=61)
+
+        assert pages == 40
+        assert stage.values("vault_up") == [1]
+
+
 def test_jobs_of_a_time_when_nothing_could_be_read_are_found_however_short_the_look_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

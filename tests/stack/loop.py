@@ -33,7 +33,7 @@ GRAFANA: Final = "http://grafana.example"
 RUNBOOKS: Final = "https://docs.example/runbooks.md"
 BRIDGE_SECONDS: Final = 8
 LOG_LATE_SECONDS: Final = 12
-GONE_SECONDS: Final = 28
+GONE_SECONDS: Final = 18
 GROUP_WAIT: Final = 2
 """Seconds. The critical alert that mutes a warning arrives a moment after it."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.simulator import EmptyList, HttpError, sized_fleet
+from exporter.simulator import EmptyList, HttpError, RateLimit, Throttled, sized_fleet
 from tests.builders import NOW
 from tests.payloads import a_payload
 from tests.processes import wait_for
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exporter.refresh.collector import Collector
+
+
+SUB = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
@@ -84,6 +87,61 @@ def test_a_restart_with_10000_jobs_reads_no_detail_again(
         f"restart with 10000 jobs: full page after {seconds:.2f} s, {reads.total()} requests"
         f" instead of {first.total()}; state file {path.stat().st_size / 2**20:.1f} MiB",
     )
+
+
+def test_vaults_that_were_found_are_shown_at_once_though_azure_is_away(
+    stage: Steered, path: Path
+) -> None:
+    """The page was empty, though the file had everything."""
+    sections = {"vaults": "[]", "discovery": "[{management_group: mg-sized}]"}
+    stage.configure(state=state(path), **sections)
+    stage.refresh()
+    shown = stage.values("last_job_info")
+    stage.simulator.inject(HttpError("unavailable"))
+    stage.clock.advance(minutes=5)
+
+    again = restarted(stage, path, **sections)
+    assert again.values("last_job_info") == shown
+    assert len(shown) > 2
+    assert again.collector
+    assert not again.collector.ready
+
+    again.refresh()
+    assert again.values("last_job_info") == shown
+    assert again.values("vault_up") == [0, 0]
+
+
+def test_restarts_do_not_spend_a_budget_again(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Nine restarts met 55 429s."""
+    fleet = sized_fleet(vaults=12, jobs=1200, anchor=NOW)
+    with steered(monkeypatch, fleet, page_size=1000) as stage:
+        stage.simulator.rate_limit = RateLimit(40)
+        azure = stage.azure(requests=40)
+        statuses = Counter[int]()
+        again = stage
+        again.configure(state=state(path), azure=azure)
+        for _ in range(9):
+            again.refresh()
+            statuses.update(one.status for one in stage.simulator.requests if one.api != "token")
+            again = restarted(again, path, azure=azure)
+            again.clock.advance(seconds=30)
+
+        assert statuses == {200: 40}
+        assert again.own("api_reads_remaining", subscription_id=SUB, location="") == 0
+
+
+def test_a_429_is_obeyed_over_a_restart(stage: Steered, path: Path) -> None:
+    stage.simulator.inject(Throttled(timedelta(hours=1)), api="list", times=1)
+    stage.configure(state=state(path))
+    stage.refresh()
+    stage.clock.advance(minutes=5)
+
+    again = restarted(stage, path)
+
+    assert again.own("api_reads_remaining", subscription_id=SUB, location="") == 0
+    assert again.refresh() == []
+    again.clock.advance(minutes=56)
+    assert "list" in {api for api, _, _ in again.refresh()}
 
 
 def test_what_was_known_is_shown_at_once_but_never_as_fresh(stage: Steered, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What is read: one module for each reading. ``registry`` names them all."""
