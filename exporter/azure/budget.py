@@ -80,7 +80,6 @@ class ReadBudget:
             other: Of all regions that were not known.
             throttled: Whether this is the region that a 429 was about.
         """
-        self.limit, self.per_seconds = other.limit, other.per_seconds
         seen, self._absorbed = self._absorbed, other._spent
         lists, details = (now - before for now, before in zip(other._spent, seen, strict=True))
         self._lists = sorted(self._lists + other._lists[::-1][:lists])

@@ -99,10 +99,16 @@ class Budgets:
         old, self._shares = self._shares, {}
         for key, ids in members.items():
             vaults = tuple(ids)
-            budget = self._known.setdefault(key, ReadBudget(self._limit, self._per))
+            of_all = self._known.get((key[0], ""))
+            if key not in self._known:
+                limit, per = (self._limit, self._per)
+                if of_all:
+                    limit, per = of_all.limit, of_all.per_seconds
+                self._known[key] = ReadBudget(limit, per)
+            budget = self._known[key]
             budget.part = len(vaults) / in_all[key]
-            if key[1] and (subscription := (key[0], "")) in old:
-                budget.absorb(self._known[subscription], throttled=key in throttled)
+            if of_all and key[1] and (key[0], "") in old:
+                budget.absorb(of_all, throttled=key in throttled)
             known = old.get(key)
             in_line = known.in_line if known else float("-inf")
             self._shares[key] = _Share(budget, vaults, in_line)

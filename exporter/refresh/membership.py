@@ -87,15 +87,20 @@ class Membership:
         self, everywhere: Iterable[Place], vaults: Mapping[str, VaultRecord]
     ) -> None:
         """Have each budget shared by its vaults; other shards get the part of theirs."""
-        in_all = Counter(
-            vaults[place.vault.id].budget
-            if place.vault.id in vaults
-            else (place.vault.subscription_id, place.vault.location)
-            for place in everywhere
-        )
+        in_all: Counter[BudgetKey] = Counter()
+        unknown: Counter[str] = Counter()
         members: dict[BudgetKey, list[str]] = {}
-        for vault_id, record in vaults.items():
-            members.setdefault(record.budget, []).append(vault_id)
+        for vault, _ in everywhere:
+            if record := vaults.get(vault.id):
+                in_all[record.budget] += 1
+                members.setdefault(record.budget, []).append(vault.id)
+            elif vault.location:
+                in_all[vault.subscription_id, vault.location] += 1
+            else:
+                unknown[vault.subscription_id] += 1
+        # The region of another shard's vault is not asked for: it may be any.
+        for key in members:
+            in_all[key] += unknown[key[0]]
         throttled = {
             record.budget for record in vaults.values() if record.failed_kind is ErrorKind.THROTTLED
         }

@@ -192,6 +192,34 @@ def test_a_read_that_was_not_sent_is_given_back() -> None:
     assert shared.own("api_reads_remaining") == 149
 
 
+def test_a_region_that_becomes_known_has_all_that_was_counted_and_only_its_own_wait() -> None:
+    shared = Shared(read=False)
+    subscription = shared.key[0]
+    unknown, here, there = (subscription, ""), (subscription, "here"), (subscription, "there")
+    ids = [one.vault.id for one in shared.vaults]
+    shared.budgets.share({unknown: ids}, {unknown: 12})
+    shared.key = unknown
+    shared.answer(value=JobListPage([], 0, None, 449))
+    for _ in range(9):
+        shared.request()
+
+    shared.budgets.share({unknown: ids[1:], here: ids[:1]}, {unknown: 11, here: 12})
+    shared.request()
+    shared.budgets.share({here: ids[:6], there: ids[6:]}, {here: 12, there: 6})
+
+    known = shared.budgets.known
+    assert known[here].limit == known[there].limit == 450
+    assert known[here].remaining(0) == 225 - 11, "other shards have half"
+    assert known[there].remaining(0) == 450 - 11
+
+    shared.key = unknown
+    shared.budgets.share({unknown: ids}, {unknown: 12})
+    shared.answer(fault=a_429(3600))
+    shared.budgets.share({here: ids[:6], there: ids[6:]}, {here: 6, there: 6}, {here})
+    assert known[here].forbidden(0)
+    assert not known[there].forbidden(0)
+
+
 def test_an_answer_about_a_budget_that_is_gone_is_nobody_s() -> None:
     shared = Shared()
     request = shared.request()

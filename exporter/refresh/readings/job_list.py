@@ -106,6 +106,9 @@ class JobLists:
         ask: _Ask = request.ask
         if not isinstance(record, VaultRecord) or record.listing is not ask.begun or record.scope:
             return Applied()
+        if ask.listing.since < record.data_since:
+            # It comes so late that another list has been read since.
+            return Applied()
         if answer.fault:
             return self._failed(subject, record, answer.fault, answer, now)
         page: JobListPage = answer.value
