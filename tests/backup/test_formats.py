@@ -134,6 +134,9 @@ def test_an_instant_survives_the_way_there_and_back(instant: datetime) -> None:
         ("0.00", "MB", 0),
         ("5 GB", "", 5 * 2**30),
         ("3MB", "MB", 3 * 2**20),
+        ("5 KB", "", 5120),
+        ("2", "GB", 2**31),
+        ("1.5 TB", "", 1.5 * 2**40),
     ],
 )
 def test_sizes_are_bytes(text: str, unit: str, size: float) -> None:
