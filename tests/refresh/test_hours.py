@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from exporter.metrics.snapshot import VaultSnapshot
     from exporter.simulator import Fault, Fleet, Injection
 
+pytestmark = pytest.mark.timeout(150)
+
 
 class Watched(PageStore):
     """A page store that notes each time when a vault's list was read, and what was said before."""
@@ -202,16 +204,16 @@ def test_a_fault_that_passes_keeps_no_vault_down_for_an_interval(
 
 
 def test_what_is_said_of_the_interval_is_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A day of 60 vaults at 150 reads an hour, while details wait."""
+    """Eight hours of 60 vaults at 150 reads an hour, while details wait."""
     run = run_for(
         monkeypatch,
-        timedelta(hours=24),
+        timedelta(hours=8),
         lambda simulator: setattr(simulator, "rate_limit", RateLimit(150, timedelta(hours=1))),
         fleet=sized_fleet(vaults=60, jobs=6000, jobs_per_item=8, anchor=NOW),
     )
 
     ratios = sorted(really / said for said, really in run.store.intervals)
-    assert len(ratios) > 1000
+    assert len(ratios) > 400
     assert ratios[len(ratios) // 20] >= 0.9
     assert ratios[-len(ratios) // 20] <= 1.1
 
