@@ -99,12 +99,18 @@ class BackupJobsApi:
         """Where the vault's running jobs are, however long they have run (FACTS 3)."""
         return running_path(vault, self._api_version)
 
-    def page(self, url: str, *, give_up_at: float) -> JobListPage:
+    def page(self, url: str, *, give_up_at: float, retry: bool = False) -> JobListPage:
         """One page of a list.
+
+        Args:
+            url: Where it is.
+            give_up_at: Monotonic time after which nothing is waited for.
+            retry: Whether it was asked for before and failed; it is counted.
 
         Raises:
             ArmError: It could not be read.
         """
+        self._count(_LIST, retry=retry)
         answer = self._session.read(url, api=_LIST, give_up_at=give_up_at, attempts=1)
         page = parsed(parse_job_page, answer, self._metrics, _LIST)
         now = self._session.now()
@@ -112,13 +118,16 @@ class BackupJobsApi:
         count_problems(page.problems, self._metrics, _LIST)
         return JobListPage(jobs, page.problems["job"], page.next_link, _remaining(answer))
 
-    def detail(self, vault: Vault, job_id: str, *, give_up_at: float) -> ReadDetail:
-        """One job with its tasks and sizes.
+    def detail(
+        self, vault: Vault, job_id: str, *, give_up_at: float, retry: bool = False
+    ) -> ReadDetail:
+        """One job with its tasks and sizes; the arguments are those of ``page``.
 
         Raises:
             ArmError: It could not be read; kind ``not_found`` when Azure has it no more.
         """
         url = detail_path(vault, job_id, self._api_version)
+        self._count(_DETAIL, retry=retry)
         answer = self._session.read(url, api=_DETAIL, give_up_at=give_up_at, attempts=1)
         problems: Counter[str] = Counter()
         job = parsed(partial(parse_job_detail, problems=problems), answer, self._metrics, _DETAIL)
@@ -127,6 +136,10 @@ class BackupJobsApi:
         if job.job_id != job_id:
             raise ArmError(ErrorKind.PAYLOAD, f"asked for job {job_id}, Azure sent {job.job_id}")
         return ReadDetail(job, _remaining(answer))
+
+    def _count(self, api: str, *, retry: bool) -> None:
+        if retry:
+            self._metrics.retries.labels(api).inc()
 
 
 def _remaining(answer: Answer) -> int | None:

@@ -41,10 +41,11 @@ _LONGEST_REST_SECONDS: Final = 6 * 3600.0
 
 
 class _Ask(NamedTuple):
-    """Whose detail is asked for, and whether the job ran by then."""
+    """Whose detail is asked for, and whether it was asked for before and failed."""
 
     vault: Vault
     job: BackupJob
+    retry: bool
 
 
 class JobDetails:
@@ -90,7 +91,8 @@ class JobDetails:
         del now
         record = cast("VaultRecord", records[fetch.id.subject])
         one = _find(record.details, fetch.id.about)
-        return _Ask(record.vault, cast("WantedDetail", one).job)
+        rest = record.details.resting.get(fetch.id.about)
+        return _Ask(record.vault, cast("WantedDetail", one).job, bool(rest and rest.attempts))
 
     def send(self, request: Request) -> ReadDetail:
         """Read it.
@@ -99,7 +101,9 @@ class JobDetails:
             ArmError: It cannot be read.
         """
         ask: _Ask = request.ask
-        return self._api.detail(ask.vault, ask.job.job_id, give_up_at=request.give_up_at)
+        return self._api.detail(
+            ask.vault, ask.job.job_id, give_up_at=request.give_up_at, retry=ask.retry
+        )
 
     def apply(self, answer: Answer, records: Records, now: Moment) -> Applied:
         """Keep it for the next merge, or try it less and less often."""

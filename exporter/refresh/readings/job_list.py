@@ -31,10 +31,12 @@ class _Ask(NamedTuple):
     Attributes:
         listing: Of which it is the next page.
         begun: The record's listing when it was asked for; None for the first page.
+        retry: Whether it was asked for before and failed.
     """
 
     listing: Listing
     begun: Listing | None
+    retry: bool
 
 
 class JobLists:
@@ -80,11 +82,12 @@ class JobLists:
     def ask(self, fetch: Fetch, records: Records, now: Moment) -> _Ask:
         """The page after those that have been read, or the first of a list of what may be new."""
         record = cast("VaultRecord", records[fetch.id.subject])
+        retry = record.turns.get(self.name, Turn()).attempts > 0
         if record.listing:
-            return _Ask(record.listing, record.listing)
+            return _Ask(record.listing, record.listing, retry)
         window = next_window(record.history, now.wall, self._settings)
         url = self._api.list_url(record.vault, window)
-        return _Ask(Listing(window=window, next_url=url, since=now.monotonic), None)
+        return _Ask(Listing(window=window, next_url=url, since=now.monotonic), None, retry)
 
     def send(self, request: Request) -> JobListPage:
         """Read the page.
@@ -96,7 +99,8 @@ class JobLists:
         if listing.next_url in listing.seen or len(listing.seen) >= _MOST_PAGES:
             message = f"the job list does not end ({len(listing.seen)} pages)"
             raise ArmError(ErrorKind.PAYLOAD, message)
-        return self._api.page(listing.next_url, give_up_at=request.give_up_at)
+        retry: bool = request.ask.retry
+        return self._api.page(listing.next_url, give_up_at=request.give_up_at, retry=retry)
 
     def apply(self, answer: Answer, records: Records, now: Moment) -> Applied:
         """Take in a page; with the last one the whole list."""
