@@ -693,6 +693,19 @@ def test_a_list_longer_than_the_budget_comes_to_its_end(monkeypatch: pytest.Monk
         assert stage.values("vault_last_refresh_success_timestamp_seconds") == [NOW.timestamp()]
 
 
+def test_requests_that_are_made_again_are_counted(stage: Steered) -> None:
+    [vault] = stage.simulator.vault_ids
+    stage.simulator.put_job(vault, a_payload())
+    for api, times in (("list", 2), ("detail", 1)):
+        stage.simulator.inject(HttpError("unavailable"), api=api, times=times)
+    stage.refresh()
+
+    assert stage.values("vault_up") == [1]
+    assert stage.values("last_job_backup_size_bytes")
+    assert stage.own("api_retries_total", api="backup_jobs_list") == 2
+    assert stage.own("api_retries_total", api="backup_jobs_detail") == 1
+
+
 def test_pages_that_were_read_before_a_reload_count_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
