@@ -218,18 +218,19 @@ def test_what_is_said_of_the_interval_is_what_happens(monkeypatch: pytest.Monkey
     assert ratios[-len(ratios) // 20] <= 1.1
 
 
+def put_long_run(simulator: Simulator) -> None:
+    """A job of the first vault that began four weeks ago and runs."""
+    start = f"{NOW - timedelta(days=28):%Y-%m-%dT%H:%M:%SZ}"
+    long_run = a_payload(status="InProgress", endTime=None, startTime=start)
+    simulator.put_job(simulator.vault_ids[0], long_run)
+
+
 def test_a_job_that_runs_for_a_month_makes_no_list_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each was as long as all jobs since, and other vaults had to wait."""
-
-    def prepare(simulator: Simulator) -> None:
-        start = f"{NOW - timedelta(days=28):%Y-%m-%dT%H:%M:%SZ}"
-        long_run = a_payload(status="InProgress", endTime=None, startTime=start)
-        simulator.put_job(simulator.vault_ids[0], long_run)
-
     run = run_for(
         monkeypatch,
         timedelta(hours=5),
-        prepare,
+        put_long_run,
         fleet=sized_fleet(vaults=2, jobs=12_000, jobs_per_item=100, anchor=NOW),
         requests=100_000,
     )
@@ -251,15 +252,10 @@ def test_a_job_that_runs_for_a_month_makes_no_list_longer(monkeypatch: pytest.Mo
 def test_a_job_that_began_before_the_look_back_is_found_after_a_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def prepare(simulator: Simulator) -> None:
-        start = f"{NOW - timedelta(days=28):%Y-%m-%dT%H:%M:%SZ}"
-        long_run = a_payload(status="InProgress", endTime=None, startTime=start)
-        simulator.put_job(simulator.vault_ids[0], long_run)
-
     run = run_for(
         monkeypatch,
         timedelta(minutes=30),
-        prepare,
+        put_long_run,
         fleet=sized_fleet(vaults=2, jobs=0, anchor=NOW),
     )
 

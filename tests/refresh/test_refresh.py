@@ -696,8 +696,8 @@ def test_a_list_longer_than_the_budget_comes_to_its_end(monkeypatch: pytest.Monk
 def test_requests_that_are_made_again_are_counted(stage: Steered) -> None:
     [vault] = stage.simulator.vault_ids
     stage.simulator.put_job(vault, a_payload())
-    for api, times in (("list", 2), ("detail", 1)):
-        stage.simulator.inject(HttpError("unavailable"), api=api, times=times)
+    stage.simulator.inject(HttpError("unavailable"), api="list", times=2)
+    stage.simulator.inject(HttpError("unavailable"), api="detail", times=1)
     stage.refresh()
 
     assert stage.values("vault_up") == [1]
