@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.stack, pytest.mark.alone]
 
 VAULTS = 10
-ITEMS = 6700
+ITEMS = 8000
 SAMPLES = 100_000
 FILES = 4096
 """Open files that each of the programs may need; the exporter keeps 512 connections at most."""
