@@ -103,7 +103,7 @@ class Collector:
         metrics.fill.monotonic = clock.monotonic
         now = Moment(clock.now(), clock.monotonic())
         notes = self.keeper.load_notes() if self.keeper and not previous else Notes()
-        known = budgets_of(notes, now)
+        known = budgets_of(notes, config, now)
         if previous:
             known = budgets_known(previous._budgets.known, previous.config, config)
         readings = all_readings(

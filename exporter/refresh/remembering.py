@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
+    from exporter.config import Config
     from exporter.refresh.records import BudgetKey, Moment, Record
     from exporter.state import StateKeeper
 
@@ -45,7 +46,7 @@ class Notebook:
             return
         self._noted_at = now.monotonic
         # Compared as it is: instants of monotonic times are never quite the same.
-        spent = {key: (one.spent, one.limit) for key, one in budgets.items()}
+        spent = {key: one.spent for key, one in budgets.items()}
         state = spent, [one.found for one in records if isinstance(one, SearchRecord)]
         if state != self._noted:
             self._noted = state
@@ -67,8 +68,6 @@ def notes_of(
             SpentBudget(
                 subscription_id=subscription,
                 location=location,
-                limit=budget.limit,
-                interval=timedelta(seconds=budget.per_seconds),
                 lists=tuple(map(at, lists)),
                 details=tuple(map(at, details)),
                 forbidden_until=at(blocked_until) if blocked_until > now.monotonic else None,
@@ -82,15 +81,16 @@ def notes_of(
     return Notes(budgets=tuple(spent), found=found)
 
 
-def budgets_of(notes: Notes, now: Moment) -> dict[BudgetKey, ReadBudget]:
+def budgets_of(notes: Notes, config: Config, now: Moment) -> dict[BudgetKey, ReadBudget]:
     """The budgets as far as they were spent; what lies in the future is a clock gone wrong."""
+    configured = config.azure.read_budget
 
     def monotonic(at: datetime) -> float:
         return now.monotonic + (at - now.wall).total_seconds()
 
     budgets = {}
     for one in notes.budgets:
-        budget = ReadBudget(one.limit, one.interval.total_seconds())
+        budget = ReadBudget(configured.requests, configured.per.total_seconds())
         until = monotonic(one.forbidden_until) if one.forbidden_until else NEVER
         budget.restore(
             Spent(

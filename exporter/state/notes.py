@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Annotated
 
-from msgspec import DecodeError
+from msgspec import DecodeError, Meta
 from msgspec.json import Decoder, encode
 
 from exporter.backup.model import Vault
 
+_Instant = Annotated[datetime, Meta(tz=True)]
+"""With a time zone: it is compared with the present."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpentBudget:
-    """What has been spent and learnt of a read budget.
+    """What has been spent of a read budget; its limit is what is configured, and learnt anew.
 
     Attributes:
         subscription_id: Whose.
         location: Of which region; empty where that is not known.
-        limit: Reads in an interval.
-        interval: That interval.
         lists: When pages of lists were read, oldest first.
         details: The same of details.
         forbidden_until: Until when a 429 forbids all reads; None if none does.
@@ -27,11 +29,9 @@ class SpentBudget:
 
     subscription_id: str
     location: str
-    limit: int
-    interval: timedelta
-    lists: tuple[datetime, ...] = ()
-    details: tuple[datetime, ...] = ()
-    forbidden_until: datetime | None = None
+    lists: tuple[_Instant, ...] = ()
+    details: tuple[_Instant, ...] = ()
+    forbidden_until: _Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,6 +130,45 @@ def test_restarts_do_not_spend_a_budget_again(monkeypatch: pytest.MonkeyPatch, p
         assert again.own("api_reads_remaining", subscription_id=SUB, location="") == 0
 
 
+def test_what_is_configured_is_in_force_after_a_restart_not_what_was_learnt(
+    stage: Steered, path: Path
+) -> None:
+    stage.configure(state=state(path), azure=stage.azure(requests=40))
+    reads = stage.refresh()
+
+    again = restarted(stage, path, azure=stage.azure(requests=90))
+
+    assert again.own("api_reads_limit", subscription_id=SUB, location="") == 90
+    assert again.own("api_reads_remaining", subscription_id=SUB, location="") == 90 - len(reads)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b'{"budgets": 5}',
+        b'{"found": {"/subscriptions/s": [{"name": "v"}]}}',
+        b'{"budgets": [{"subscription_id": "s", "location": "", "lists": ["2026-03-10T12:00"]}]}',
+        b'{"budgets": [{"subscription_id": "", "location": "", "lists": ["2026-03-10T12:00:00"]}]}',
+    ],
+    ids=["nothing", "no text", "no object", "no list", "no vault", "no instant", "no zone"],
+)
+def test_notes_that_cannot_be_read_are_as_if_there_were_none(
+    stage: Steered, path: Path, body: bytes
+) -> None:
+    stage.configure(state=state(path))
+    stage.refresh()
+    with raw(path) as db:
+        db.execute("UPDATE note SET body = ?", (body,))
+
+    again = restarted(stage, path)
+
+    assert again.values("last_job_info")
+    assert again.own("api_reads_remaining", subscription_id=SUB, location="") == 100_000
+
+
 def test_a_429_is_obeyed_over_a_restart(stage: Steered, path: Path) -> None:
     stage.simulator.inject(Throttled(timedelta(hours=1)), api="list", times=1)
     stage.configure(state=state(path))
