@@ -10,7 +10,7 @@ import math
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
 
-from exporter.azure.room import Room, Spent
+from exporter.azure.room import MARGIN_SECONDS, Room, Spent
 
 if TYPE_CHECKING:
     from exporter.azure.room import Demand
@@ -22,9 +22,6 @@ _PACE: Final = 1.2
 
 _CATCH_UP: Final = 3
 """... or takes more than such a part of what is free then."""
-
-_MARGIN_SECONDS: Final = 1.0
-"""Azure counts whole seconds: where our window ends with its own, the next read would be early."""
 
 
 class ReadBudget:
@@ -214,7 +211,7 @@ class ReadBudget:
 
     @property
     def _window(self) -> float:
-        return self.per_seconds + _MARGIN_SECONDS
+        return self.per_seconds + MARGIN_SECONDS
 
     def _since(self, spent: list[float], now: float) -> list[float]:
         """Those that have not come back."""

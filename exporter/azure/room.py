@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+MARGIN_SECONDS: Final = 1.0
+"""Azure counts whole seconds: where our wait ends with its own, the next read would be early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from exporter.azure.budget import ReadBudget, effective_interval
-from exporter.azure.room import Demand, Room
+from exporter.azure.room import MARGIN_SECONDS, Demand, Room
 from exporter.azure.session import ThrottledError
 from exporter.backup.details import Urgency
 from exporter.errors import ErrorKind
 from exporter.refresh.fetch import Cost
-from exporter.refresh.records import JOB_LIST, Turn, VaultRecord
+from exporter.refresh.records import JOB_LIST, VaultRecord, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 _FEW: Final = 2
 _BURST: Final = 8
 """While all fits, one of so many parts of a budget may be lists that are due at the same time."""
-
-_MARGIN_SECONDS: Final = 1.0
-"""Azure counts whole seconds."""
 
 
 @dataclass(slots=True)
@@ -101,7 +98,7 @@ class Budgets:
             vaults = tuple(ids)
             of_all = self._known.get((key[0], ""))
             if key not in self._known:
-                limit, per = (self._limit, self._per)
+                limit, per = self._limit, self._per
                 if of_all:
                     limit, per = of_all.limit, of_all.per_seconds
                 self._known[key] = ReadBudget(limit, per)
@@ -161,7 +158,7 @@ class Budgets:
         if isinstance(fault, ThrottledError):
             said = fault.throttling
             per = said.interval.total_seconds() if said.interval else None
-            wait = said.retry_after.total_seconds() + _MARGIN_SECONDS
+            wait = said.retry_after.total_seconds() + MARGIN_SECONDS
             budget.throttled(now, wait, said.limit, per)
         elif fault is None:
             budget.answered()
@@ -187,7 +184,7 @@ class Budgets:
         budget = share.budget
         demand = self._demand(share, records, waiting, 0, now)
         details_wait = budget.room(demand, now).details < demand.failed + demand.others
-        lists = sum(one.pages for one in _listed(share, records))
+        lists = _pages(_listed(share, records))
         interval = effective_interval(
             self._configured, lists, budget, now, details_wait=details_wait, unread=demand.unread
         )
@@ -207,10 +204,13 @@ class Budgets:
         """How often a vault that has never been read is listed, in seconds."""
         share = self._shares[key]
         listed = _listed(share, records)
-        unread = sum(not one.ended_once for one in listed)
-        lists = sum(one.pages for one in listed)
         return effective_interval(
-            self._configured, lists, share.budget, now, details_wait=False, unread=unread
+            self._configured,
+            _pages(listed),
+            share.budget,
+            now,
+            details_wait=False,
+            unread=_unread(listed),
         )
 
     def seconds_for(
@@ -227,9 +227,9 @@ class Budgets:
         """
         share = self._shares[key]
         budget, listed = share.budget, _listed(share, records)
-        unread = sum(not one.ended_once for one in listed)
+        unread = _unread(listed)
         for_lists = max(0, unread - budget.remaining(now)) * budget.per_seconds / budget.quota
-        pages = sum(one.pages for one in listed) * budget.per_seconds / self._configured
+        pages = _pages(listed) * budget.per_seconds / self._configured
         at_a_time = budget.quota - min(pages, budget.quota // 2) - budget.for_failures
         left = details if unread else details - max(0, at_a_time - budget.details_spent(now))
         if left <= 0:
@@ -251,9 +251,9 @@ class Budgets:
         most = len(share.members) + budget.quota // 2 + budget.for_failures
         if wanted and wanted > budget.remaining(now) - most:
             until = now + budget.per_seconds
-            for one in _listed(share, records):
-                unread += not one.ended_once
-                coming += _pages_until(one, now, until, self._configured)
+            listed = _listed(share, records)
+            unread = _unread(listed)
+            coming = sum(_pages_until(one, now, until, self._configured) for one in listed)
         return Demand(
             failed=waiting.failed,
             others=waiting.others,
@@ -277,6 +277,16 @@ def _listed(share: _Share, records: Records) -> list[VaultRecord]:
     return [one for one in vaults if not one.scope]
 
 
+def _unread(listed: Iterable[VaultRecord]) -> int:
+    """How many first lists are still to come."""
+    return sum(not one.ended_once for one in listed)
+
+
+def _pages(listed: Iterable[VaultRecord]) -> int:
+    """How many pages one list of each has."""
+    return sum(one.pages for one in listed)
+
+
 def _pages_until(record: VaultRecord, now: float, until: float, interval: float) -> int:
     """How many pages its lists take until then; none of the first list, which counts by itself.
 
@@ -286,7 +296,7 @@ def _pages_until(record: VaultRecord, now: float, until: float, interval: float)
         until: The same.
         interval: Between two lists, if it was planned to be shorter.
     """
-    turn = record.turns.get(JOB_LIST, Turn())
+    turn = turn_of(record, JOB_LIST)
     if not record.ended_once or turn.due > until:
         return 0
     interval = max(turn.interval, interval)

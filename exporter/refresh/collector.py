@@ -21,12 +21,7 @@ from exporter.refresh.initial_sync import InitialSync
 from exporter.refresh.membership import Membership
 from exporter.refresh.read_once import read_once
 from exporter.refresh.readings.registry import all_readings
-from exporter.refresh.records import (
-    Moment,
-    Record,
-    SearchRecord,
-    VaultRecord,
-)
+from exporter.refresh.records import Moment, Record, SearchRecord, VaultRecord
 from exporter.refresh.remembering import Notebook, budgets_of
 from exporter.refresh.scheduler import Scheduler
 from exporter.refresh.showing import Showing

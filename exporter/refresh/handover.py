@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exporter.refresh.records import BudgetKey, Moment, Record
 
 
-def vault_known(
+def _vault(
     record: VaultRecord, old: Config, new: Config, policy: DetailPolicy, now: Moment
 ) -> VaultRecord:
     """A vault under other settings; pages that were read stay, unless others are to be read."""
@@ -49,7 +49,7 @@ def vaults_known(
 ) -> dict[str, Record]:
     """The vaults of a collector under other settings, by id."""
     return {
-        subject: vault_known(one, old, new, policy, now)
+        subject: _vault(one, old, new, policy, now)
         for subject, one in known.items()
         if isinstance(one, VaultRecord)
     }

@@ -7,15 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from exporter.backup.history import (
-    History,
-)
+from exporter.backup.history import History
 from exporter.backup.model import BackupJob, Vault
 from exporter.errors import ErrorKind
 from exporter.refresh.pending import Details
 
 if TYPE_CHECKING:
-    from exporter.azure.resource_graph import FoundJobs
     from exporter.backup.history import Window
     from exporter.config.estate import DiscoveryEntry
     from exporter.errors import ArmError
@@ -190,13 +187,6 @@ class ScopeRecord:
     turns: Mapping[str, Turn] = field(default_factory=dict)
 
 
-class Batch(NamedTuple):
-    """What a query of Resource Graph asked for, and the jobs that it brought."""
-
-    window: Window
-    found: FoundJobs
-
-
 Record = VaultRecord | SearchRecord | ScopeRecord
 
 
@@ -219,12 +209,17 @@ def search_of(scope: str, number: int) -> str:
     return f"discovery of {scope}" + (f" ({number})" if number else "")
 
 
+def turn_of(record: Record, reading: str) -> Turn:
+    """How a reading of a record stands; due at once if it has never been made."""
+    return record.turns.get(reading, Turn())
+
+
 def list_turn(record: VaultRecord, records: Mapping[str, Record]) -> Turn:
     """How the reading of a vault's list stands, wherever it comes from."""
     if record.scope:
         source = records.get(query_of(record.scope))
-        return source.turns.get(GRAPH_JOBS, Turn()) if source else Turn()
-    return record.turns.get(JOB_LIST, Turn())
+        return turn_of(source, GRAPH_JOBS) if source else Turn()
+    return turn_of(record, JOB_LIST)
 
 
 def with_turn(record: Record, reading: str, turn: Turn) -> Record:

@@ -16,8 +16,8 @@ from exporter.refresh.records import (
     Moment,
     ScopeRecord,
     SearchRecord,
-    Turn,
     VaultRecord,
+    turn_of,
     unread,
     with_turn,
 )
@@ -125,10 +125,9 @@ class Scheduler:
             self._rearrange, self._rearranged_at = False, now.monotonic
             self._found(None, True)
         todo = self._start(now)
-        if self.only is None:
-            self.age()
         self.due_at, self.room_at = todo.due_at, todo.room_at
         if self.only is None:
+            self.age()
             self.due_at = min(self.due_at, self._wants.next_due)
         self.show(idle=not self.under_way)
         return min(
@@ -284,7 +283,7 @@ class Scheduler:
                 return now
             return began + self._readings[name].interval
 
-        turn = next_turn(record.turns.get(name, Turn()), request, again, list_due, now)
+        turn = next_turn(turn_of(record, name), request, again, list_due, now)
         self._put(subject, with_turn(record, name, turn))
         if again.ends and self.only is not None:
             self.only.discard(subject)
@@ -293,13 +292,14 @@ class Scheduler:
         """Take in a fault of ours: old data must not look fresh, and it must not repeat at once."""
         subject, name = request.fetch.id.subject, request.fetch.id.reading
         log.exception("%s of %s broke", name, subject, exc_info=error)
-        record = self.records.get(subject)
+        record, fault = self.records.get(subject), own_fault(error)
         if isinstance(record, SearchRecord):
-            self._put(subject, replace(record, failure=own_fault(error)))
-            self._found(replace(record, failure=own_fault(error)), False)
+            failed = replace(record, failure=fault)
+            self._put(subject, failed)
+            self._found(failed, False)
         members = record.members if isinstance(record, ScopeRecord) else (subject,)
         for vault_id in members:
-            self.fail(vault_id, own_fault(error), spoilt=True)
+            self.fail(vault_id, fault, spoilt=True)
         if request.fetch.cost is not Cost.DETAIL:
             again = Again(self._readings[name].interval, failed=True)
             self._schedule(request, again, now)

@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 _REST: Final = 9
 """While there is other work, showing details takes a tenth of the owner's time at most."""
 
-
 _MUCH: Final = 1.05
+"""What is said of an interval is said anew when it is so many times as long."""
 
 
 class Showing:

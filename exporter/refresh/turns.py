@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
+from exporter.azure.room import MARGIN_SECONDS
 from exporter.errors import ErrorKind
 from exporter.refresh.fetch import Again
 from exporter.refresh.records import Turn
@@ -20,9 +21,6 @@ _LONGEST_SECONDS: Final = 15.0
 _FIRST_REST_SECONDS: Final = 30.0
 SHARE_OF_INTERVAL: Final = 0.8
 """Retries end before the next turn is due."""
-
-_MARGIN_SECONDS: Final = 1.0
-"""Azure counts whole seconds."""
 
 _PASSES: Final = frozenset({ErrorKind.SERVER, ErrorKind.TIMEOUT, ErrorKind.NETWORK})
 
@@ -85,7 +83,7 @@ def retry_after(
     attempts = turn.attempts + 1
     if fault.kind is ErrorKind.THROTTLED:
         asked = fault.retry_after.total_seconds() if fault.retry_after else _FIRST_REST_SECONDS
-        return Again(asked + _MARGIN_SECONDS, failed=True)
+        return Again(asked + MARGIN_SECONDS, failed=True)
     if not fault.retryable:
         return Again(failed=True)
     asked = fault.retry_after.total_seconds() if fault.retry_after else 0.0

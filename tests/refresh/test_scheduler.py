@@ -16,6 +16,7 @@ from exporter.metrics.selfmetrics import SelfMetrics
 from exporter.refresh.budgets import Budgets
 from exporter.refresh.fetch import Answer
 from exporter.refresh.readings.job_list import JobLists
+from exporter.refresh.readings.job_reading import Rules
 from exporter.refresh.records import Turn, VaultRecord
 from exporter.refresh.scheduler import Scheduler
 from exporter.refresh.showing import Showing
@@ -54,7 +55,7 @@ class Owner:
         self.shown: dict[str, VaultSnapshot] = {}
         budgets = Budgets(config, SelfMetrics(), self.clock.monotonic, {})
         api: Any = Api()
-        self.lists = JobLists(api, settings(), lambda *_: [], interval=300.0)
+        self.lists = JobLists(api, Rules(settings(), lambda *_: []), interval=300.0)
         self.scheduler = Scheduler(
             [self.lists],
             budgets,

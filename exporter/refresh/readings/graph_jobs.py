@@ -6,19 +6,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from exporter.azure.parsing import none_readable
+from exporter.azure.resource_graph import ResourceGraphApi
 from exporter.backup.history import OVERLAP, Window, next_window
 from exporter.errors import ArmError
 from exporter.refresh.fetch import Again, Applied, Fetch, FetchId
+from exporter.refresh.readings.job_reading import JobReading
 from exporter.refresh.readings.vault_state import down, hangs, with_list
-from exporter.refresh.records import GRAPH_JOBS, Batch, ScopeRecord, Turn, VaultRecord
-from exporter.refresh.turns import SHARE_OF_INTERVAL
+from exporter.refresh.records import GRAPH_JOBS, ScopeRecord, VaultRecord, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.azure.resource_graph import ResourceGraphApi
-    from exporter.backup.details import DetailPolicy
-    from exporter.backup.model import Settings
+    from exporter.azure.resource_graph import FoundJobs
     from exporter.refresh.fetch import Answer, Records, Request
     from exporter.refresh.records import Moment, Record
 
@@ -34,39 +33,29 @@ class _Ask(NamedTuple):
     members: tuple[str, ...]
 
 
-class GraphJobs:
-    """Reads the jobs of all vaults of a scope at once.
+class Batch(NamedTuple):
+    """What a query asked for, and the jobs that it brought."""
 
-    Args:
-        api: Resource Graph.
-        settings: How jobs are judged and kept.
-        policy: Which details are read then.
-        interval: Between two queries, in seconds.
-    """
+    window: Window
+    found: FoundJobs
+
+
+class GraphJobs(JobReading[ResourceGraphApi]):
+    """Reads the jobs of all vaults of a scope at once."""
 
     name = GRAPH_JOBS
-    background = False
-
-    def __init__(
-        self, api: ResourceGraphApi, settings: Settings, policy: DetailPolicy, *, interval: float
-    ) -> None:
-        self._api = api
-        self._settings = settings
-        self._policy = policy
-        self.interval = interval
-        self.patience = SHARE_OF_INTERVAL * interval
 
     def wanted(self, subject: str, record: Record) -> Iterable[Fetch]:
         """The next query, if there are vaults."""
         if isinstance(record, ScopeRecord) and record.members:
-            turn = record.turns.get(self.name, Turn())
+            turn = turn_of(record, self.name)
             yield Fetch(0, turn.due, FetchId(self.name, subject), suspect=turn.hung)
 
     def ask(self, fetch: Fetch, records: Records, now: Moment) -> _Ask:
         """What may be new to any of the vaults, as one window for all of them."""
         record = cast("ScopeRecord", records[fetch.id.subject])
         histories = [cast("VaultRecord", records[k]).history for k in record.members]
-        windows = [next_window(history, now.wall, self._settings) for history in histories]
+        windows = [next_window(history, now.wall, self._rules.settings) for history in histories]
         full = any(window.full for window in windows)
         start = min(window.start for window in windows)
         if not full:
@@ -121,7 +110,6 @@ class GraphJobs:
             batch.window,
             since=asked,
             began=asked,
-            settings=self._settings,
-            policy=self._policy,
+            rules=self._rules,
             now=now,
         )

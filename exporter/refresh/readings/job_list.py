@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from exporter.azure.backup_jobs import BackupJobsApi
 from exporter.azure.parsing import none_readable
 from exporter.backup.history import next_window
 from exporter.errors import ArmError, ErrorKind
 from exporter.refresh.fetch import Again, Applied, Cost, Fetch, FetchId
+from exporter.refresh.readings.job_reading import JobReading
 from exporter.refresh.readings.vault_state import down, hangs, with_list
-from exporter.refresh.records import JOB_LIST, Listing, Turn, VaultRecord
-from exporter.refresh.turns import SHARE_OF_INTERVAL, began_at, retry_after
+from exporter.refresh.records import JOB_LIST, Listing, VaultRecord, turn_of
+from exporter.refresh.turns import began_at, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.azure.backup_jobs import BackupJobsApi, JobListPage
-    from exporter.backup.details import DetailPolicy
-    from exporter.backup.model import Settings
+    from exporter.azure.backup_jobs import JobListPage
     from exporter.refresh.fetch import Answer, Records, Request
     from exporter.refresh.records import Moment, Record
 
@@ -39,37 +39,15 @@ class _Ask(NamedTuple):
     retry: bool
 
 
-class JobLists:
-    """Reads job lists.
-
-    Args:
-        api: Azure.
-        settings: How jobs are judged and kept.
-        policy: Which details are read then.
-        interval: The configured one, in seconds.
-    """
+class JobLists(JobReading[BackupJobsApi]):
+    """Reads job lists."""
 
     name = JOB_LIST
-    background = False
-
-    def __init__(
-        self,
-        api: BackupJobsApi,
-        settings: Settings,
-        policy: DetailPolicy,
-        *,
-        interval: float,
-    ) -> None:
-        self._api = api
-        self._settings = settings
-        self._policy = policy
-        self.interval = interval
-        self.patience = SHARE_OF_INTERVAL * interval
 
     def wanted(self, subject: str, record: Record) -> Iterable[Fetch]:
         """The next page, unless Resource Graph brings the list."""
         if isinstance(record, VaultRecord) and record.recalled and not record.scope:
-            turn = record.turns.get(self.name, Turn())
+            turn = turn_of(record, self.name)
             yield Fetch(
                 urgency=0,
                 due=turn.due,
@@ -82,10 +60,10 @@ class JobLists:
     def ask(self, fetch: Fetch, records: Records, now: Moment) -> _Ask:
         """The page after those that have been read, or the first of a list of what may be new."""
         record = cast("VaultRecord", records[fetch.id.subject])
-        retry = record.turns.get(self.name, Turn()).attempts > 0
+        retry = turn_of(record, self.name).attempts > 0
         if record.listing:
             return _Ask(record.listing, record.listing, retry)
-        window = next_window(record.history, now.wall, self._settings)
+        window = next_window(record.history, now.wall, self._rules.settings)
         url = self._api.list_url(record.vault, window)
         return _Ask(Listing(window=window, next_url=url, since=now.monotonic), None, retry)
 
@@ -128,15 +106,14 @@ class JobLists:
         if listing.unreadable and not listing.jobs:
             fault = none_readable(listing.unreadable)
             return self._failed(subject, record, fault, answer, now)
-        turn = record.turns.get(self.name, Turn())
+        turn = turn_of(record, self.name)
         read = with_list(
             record,
             listing.jobs,
             listing.window,
             since=listing.since,
             began=began_at(turn, request),
-            settings=self._settings,
-            policy=self._policy,
+            rules=self._rules,
             now=now,
         )
         read = replace(read, pages=len(listing.seen))
@@ -146,7 +123,7 @@ class JobLists:
         self, subject: str, record: VaultRecord, fault: ArmError, answer: Answer, now: Moment
     ) -> Applied:
         """Try again soon, or take the vault down. A wait spoils no page, other faults do."""
-        turn = record.turns.get(self.name, Turn())
+        turn = turn_of(record, self.name)
         again = retry_after(
             fault,
             turn,

@@ -8,54 +8,40 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from exporter.azure.backup_jobs import BackupJobsApi
 from exporter.backup.details import Urgency
 from exporter.backup.history import merge_running
 from exporter.refresh.fetch import Again, Applied, Cost, Fetch, FetchId
+from exporter.refresh.readings.job_reading import JobReading
 from exporter.refresh.readings.vault_state import with_wanted
-from exporter.refresh.records import Turn, VaultRecord
-from exporter.refresh.turns import SHARE_OF_INTERVAL
+from exporter.refresh.records import VaultRecord, turn_of
 from exporter.refresh.waiting import counted, merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exporter.azure.backup_jobs import BackupJobsApi, JobListPage
-    from exporter.backup.details import DetailPolicy
-    from exporter.backup.model import Settings
+    from exporter.azure.backup_jobs import JobListPage
     from exporter.refresh.fetch import Answer, Records, Request
     from exporter.refresh.records import Moment, Record
 
 
-class LongRuns:
+class LongRuns(JobReading[BackupJobsApi]):
     """Reads the jobs that run, however long.
 
     It spends like a detail that nothing waits for, so that it delays nothing on a large estate.
-
-    Args:
-        api: Azure.
-        settings: How jobs are judged and kept.
-        policy: Which details are read then.
-        interval: The configured one between two lists, in seconds.
     """
 
     name = "long_runs"
     background = True
 
-    def __init__(
-        self, api: BackupJobsApi, settings: Settings, policy: DetailPolicy, *, interval: float
-    ) -> None:
-        self._api = api
-        self._settings = settings
-        self._policy = policy
-        self.interval = interval
-        self.patience = SHARE_OF_INTERVAL * interval
-
     def wanted(self, subject: str, record: Record) -> Iterable[Fetch]:
         """One page, once; Resource Graph brings these jobs with all others."""
-        if isinstance(record, VaultRecord) and record.up and not record.long_runs_read:
-            if record.scope:
-                return
-            due = record.turns.get(self.name, Turn()).due
+        if (
+            isinstance(record, VaultRecord)
+            and record.up
+            and not (record.scope or record.long_runs_read)
+        ):
+            due = turn_of(record, self.name).due
             yield Fetch(Urgency.REST, due, FetchId(self.name, subject), Cost.DETAIL, record.budget)
 
     def ask(self, fetch: Fetch, records: Records, now: Moment) -> str:
@@ -84,6 +70,6 @@ class LongRuns:
         history = merge_running(record.history, page.jobs)
         if history is record.history:
             return Applied({subject: record})
-        wanted = self._policy(history, now.wall, self._settings)
+        wanted = self._rules.policy(history, now.wall, self._rules.settings)
         details = with_wanted(record.details, wanted)
         return Applied({subject: counted(replace(record, history=history, details=details))})

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from exporter.refresh.fetch import Again, Applied, Fetch, FetchId
-from exporter.refresh.records import Turn, VaultRecord
+from exporter.refresh.records import VaultRecord, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ class Regions:
     def wanted(self, subject: str, record: Record) -> Iterable[Fetch]:
         """The vault itself, if its region is not known."""
         if isinstance(record, VaultRecord) and not (record.vault.location or record.region):
-            due = record.turns.get(self.name, Turn()).due
+            due = turn_of(record, self.name).due
             yield Fetch(1, due, FetchId(self.name, subject))
 
     def ask(self, fetch: Fetch, records: Records, now: Moment) -> Vault:

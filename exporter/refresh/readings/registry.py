@@ -10,6 +10,7 @@ from exporter.azure.vaults import VaultsApi
 from exporter.refresh.readings.graph_jobs import GraphJobs
 from exporter.refresh.readings.job_detail import JobDetails
 from exporter.refresh.readings.job_list import JobLists
+from exporter.refresh.readings.job_reading import Rules
 from exporter.refresh.readings.long_runs import LongRuns
 from exporter.refresh.readings.region import Regions
 from exporter.refresh.readings.stored import StoredStates
@@ -48,7 +49,7 @@ def all_readings(
         keeper: Of the state file.
         policy: Which details are read.
     """
-    versions, settings = config.azure.api_versions, config.settings()
+    versions, rules = config.azure.api_versions, Rules(config.settings(), policy)
     interval = config.refresh.interval.total_seconds()
     jobs = BackupJobsApi(session, versions.backup_jobs, metrics)
     graph = ResourceGraphApi(session, versions.resource_graph, metrics, clock=clock, stop=stop)
@@ -62,8 +63,8 @@ def all_readings(
             config.vault_tags,
             interval=config.refresh.discovery_interval.total_seconds(),
         ),
-        JobLists(jobs, settings, policy, interval=interval),
-        GraphJobs(graph, settings, policy, interval=interval),
+        JobLists(jobs, rules, interval=interval),
+        GraphJobs(graph, rules, interval=interval),
         JobDetails(jobs, interval=interval, most=max(1, config.azure.max_concurrency // 2)),
-        LongRuns(jobs, settings, policy, interval=interval),
+        LongRuns(jobs, rules, interval=interval),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from exporter.errors import ArmError
 from exporter.refresh.advice import DISCOVERY_ADVICE, advice_on
 from exporter.refresh.fetch import Again, Applied, Fetch, FetchId
-from exporter.refresh.records import SearchRecord, Turn
+from exporter.refresh.records import SearchRecord, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,7 +90,7 @@ class VaultSearches:
     def wanted(self, subject: str, record: Record) -> Iterable[Fetch]:
         """The next search. It may go on for minutes, and many may hang at once."""
         if isinstance(record, SearchRecord):
-            due = record.turns.get(self.name, Turn()).due
+            due = turn_of(record, self.name).due
             yield Fetch(0, due, FetchId(self.name, subject), suspect=True)
 
     def ask(self, fetch: Fetch, records: Records, now: Moment) -> _Ask:

@@ -19,10 +19,11 @@ from exporter.words import said_of_each
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exporter.backup.details import DetailPolicy, WantedDetail
+    from exporter.backup.details import WantedDetail
     from exporter.backup.history import Window
-    from exporter.backup.model import BackupJob, Settings
+    from exporter.backup.model import BackupJob
     from exporter.errors import ArmError
+    from exporter.refresh.readings.job_reading import Rules
     from exporter.refresh.records import Moment, VaultRecord
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,7 @@ def with_list(
     *,
     since: float,
     began: float,
-    settings: Settings,
-    policy: DetailPolicy,
+    rules: Rules,
     now: Moment,
 ) -> VaultRecord:
     """The vault after a whole list.
@@ -47,10 +47,10 @@ def with_list(
         window: What was asked for.
         since: Monotonic time when it was asked for.
         began: Monotonic time when the refresh began.
-        settings: How jobs are judged and kept.
-        policy: Which details are read.
+        rules: What is made of them.
         now: Azure's answer has told the time: judged by another, what is known might be forgotten.
     """
+    settings, policy = rules
     record = merged(record)
     # What was said of a running job stands only while news of it are under way.
     waiting = [*record.details.ready, *(rest.wanted for rest in record.details.resting.values())]
